@@ -1,0 +1,276 @@
+"""What a backend is: its settings, its capabilities, and its operations as plans.
+
+A backend is written once, as a class with a plan for each operation, and serves sync and async clients alike. It turns the
+calls of the protocol into requests and the answers into `Observation`s; it keeps no state about runs, judges no states
+and retries nothing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attrs import NOTHING, Attribute, Factory, field, fields, frozen
+
+from flowrunner.errors import UnsupportedOperation
+from flowrunner.models import ArtifactSource, CancelOutcome, FlowInfo, FlowSpec, Health, RunRef, RunState, SubmitOptions
+from flowrunner.secret import Secret
+from flowrunner.states import Meaning, Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from flowrunner.plans import Page, Plan
+
+__all__ = [
+    "Accepted",
+    "Backend",
+    "CancelAnswer",
+    "Capability",
+    "Listed",
+    "Outcome",
+    "RunQuery",
+    "Settings",
+    "Submission",
+    "secret",
+    "setting",
+]
+
+
+class Capability(StrEnum):
+    """What a backend can do beside submitting and observing."""
+
+    CANCEL = "cancel"
+    LIST_RUNS = "list_runs"
+    LIST_FLOWS = "list_flows"
+    DESCRIBE = "describe"
+    PARAMETERS = "parameters"
+    PROGRESS = "progress"
+    LOGS = "logs"
+    ARTIFACTS = "artifacts"
+    UPLOAD = "upload"
+    PAYLOAD = "payload"
+    SERVER_WAIT = "server_wait"
+    LONG_POLL = "long_poll"
+    BULK = "bulk"
+    RESUME = "resume"
+    RECONCILE = "reconcile"
+    HEALTH = "health"
+
+
+def setting(
+    help: str,  # noqa: A002 - the word every option parser uses
+    *,
+    default: Any = NOTHING,
+    validator: Callable[[Any, Any, Any], None] | None = None,
+) -> Any:
+    """A field of a settings class, with the help text that the command line and the docs show."""
+    return field(default=default, validator=validator, metadata={"help": help})
+
+
+def secret(help: str, *, default: Any = NOTHING) -> Any:  # noqa: A002 - as above
+    """A credential among the settings: given as text, kept as a `Secret`."""
+    converter = Secret.wrap if default is NOTHING else _wrap_optional
+    return field(default=default, converter=converter, metadata={"help": help, "secret": True})
+
+
+def _wrap_optional(value: Any) -> Secret | None:
+    return None if value is None else Secret.wrap(value)
+
+
+def _positive(_owner: object, attribute: Attribute[Any], value: float) -> None:
+    if value <= 0:
+        raise ValueError(f"{attribute.name} must be more than 0, not {value}")
+
+
+def _not_negative(_owner: object, attribute: Attribute[Any], value: float) -> None:
+    if value < 0:
+        raise ValueError(f"{attribute.name} must not be less than 0, not {value}")
+
+
+@frozen(kw_only=True)
+class Settings:
+    """The settings every connection has; a backend derives its own class from it. Durations are seconds."""
+
+    timeout: float = setting("Seconds to wait for an answer.", default=30.0, validator=_positive)
+    contact_budget: float = setting(
+        "Seconds without a readable answer after which following a run gives up.", default=300.0, validator=_positive
+    )
+    poll_min: float = setting("Least seconds between two looks at a run.", default=0.5, validator=_positive)
+    poll_max: float = setting("Most seconds between two looks at a run.", default=30.0, validator=_positive)
+    max_connections: int = setting("Connections open at once.", default=10, validator=_positive)
+    max_long_polls: int = setting("Requests the vendor may hold open at once.", default=8, validator=_not_negative)
+    requests_per_second: float | None = setting("Requests per second, at most; unlimited if absent.", default=None)
+    retries: int = setting(
+        "How often a request that may be repeated is sent again.", default=3, validator=_not_negative
+    )
+    ca_file: str | None = setting("A file of certificate authorities to trust instead of the usual ones.", default=None)
+    proxy: str | None = setting("Address of a proxy; else the environment's, except for loopback.", default=None)
+    allow_insecure: bool = setting("Send the credential over plain http, too.", default=False)
+    check_parameters: bool = setting("Check parameters against the flow's description first.", default=True)
+    status_map: Mapping[str, Meaning] = setting(
+        'The vendor\'s words this version does not know: NEWWORD = "running", or "failed/platform".',
+        default=Factory(dict),
+    )
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every credential among the settings."""
+        values = (getattr(self, attribute.name) for attribute in fields(type(self)))
+        return tuple(value for value in values if isinstance(value, Secret))
+
+
+@frozen(kw_only=True)
+class Submission:
+    """What to run, checked as far as the core can."""
+
+    flow: str
+    parameters: Mapping[str, Any] = field(factory=dict)
+    payload: Any = None
+    options: SubmitOptions = SubmitOptions()
+    key: str | None = None
+
+
+@frozen
+class Accepted:
+    """The vendor has the run: its id, and what the answer says about its state."""
+
+    id: str
+    observation: Observation = Observation()
+
+
+@frozen
+class Listed:
+    """A run in a listing."""
+
+    id: str
+    flow: str
+    observation: Observation
+
+
+@frozen(kw_only=True)
+class RunQuery:
+    """Which runs to list; an empty set of states means all."""
+
+    states: frozenset[RunState] = frozenset()
+    flow: str | None = None
+    limit: int | None = None
+
+
+@frozen
+class CancelAnswer:
+    """What became of a cancellation, and what the answer showed of the run."""
+
+    outcome: CancelOutcome
+    observation: Observation | None = None
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """The details of a finished run. The observations are applied in order: the record first, then its result."""
+
+    observations: tuple[Observation, ...] = ()
+    outputs: Mapping[str, Any] = field(factory=dict)
+    artifacts: tuple[ArtifactSource, ...] = ()
+    metrics: Mapping[str, float] = field(factory=dict)
+    raw: Mapping[str, Any] = field(factory=dict)
+
+
+class Backend:
+    """A vendor. Derive from it, fill in the class attributes, and write the plans of what the vendor can do.
+
+    `submit`, `observe` and `authorize` are what every backend has. Every other operation belongs to a capability; without
+    the capability the client raises `UnsupportedOperation` and the plan is never asked for.
+
+    Attributes:
+        name: by which configuration selects it.
+        family: backends of one family can follow each other's runs.
+        settings_class: what can be configured.
+        capabilities: what it can do; checked before any request.
+        words: the vendor's status words, folded (see `states.fold`), and what they mean.
+        options: names in `SubmitOptions.extra` that it understands, with a help text each.
+        base_url: where `Request.path` starts; empty for a backend that is not HTTP.
+    """
+
+    name: ClassVar[str]
+    family: ClassVar[str]
+    settings_class: ClassVar[type[Settings]] = Settings
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    words: ClassVar[Mapping[str, Meaning]] = {}
+    options: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    @property
+    def base_url(self) -> str:
+        """Where `Request.path` starts."""
+        raise NotImplementedError
+
+    def authorize(self) -> Mapping[str, Secret]:
+        """The headers that carry the credential; they go to the connection's own origin and nowhere else."""
+        raise NotImplementedError
+
+    def submit(self, submission: Submission) -> Plan[Accepted]:
+        """Start a run, with `answers.submit_once`.
+
+        Raises:
+            SubmissionUncertain: it may have been started.
+            FlowNotFound: the vendor has no such flow.
+            InvalidParameters: the vendor refuses the parameters.
+            InvalidRequest: the vendor refuses something else.
+            UnsupportedOption: an option this vendor does not have.
+        """
+        raise NotImplementedError
+
+    def observe(self, ref: RunRef, hold: float = 0.0) -> Plan[Observation]:
+        """Look at a run once.
+
+        Args:
+            ref: the run; its id is set.
+            hold: seconds the vendor may keep the request open until the run ends, 0 to answer at once.
+
+        Raises:
+            RunNotFound: the vendor says, in its own words, that it does not know the run.
+        """
+        raise NotImplementedError
+
+    def run(self, submission: Submission, timeout: float | None) -> Plan[Accepted]:
+        """Start a run and have the vendor answer when it has ended (SERVER_WAIT)."""
+        raise self._lacks(Capability.SERVER_WAIT)
+
+    def cancel(self, ref: RunRef) -> Plan[CancelAnswer]:
+        """Ask the vendor to cancel (CANCEL)."""
+        raise self._lacks(Capability.CANCEL)
+
+    def result(self, ref: RunRef) -> Plan[Outcome]:
+        """Read the details of a finished run. A vendor that has none need not define it."""
+        return _no_details()
+
+    def download(self, artifact: ArtifactSource, to: Path) -> Plan[None]:
+        """Stream an artifact to a file (ARTIFACTS)."""
+        raise self._lacks(Capability.ARTIFACTS)
+
+    def list_runs(self, query: RunQuery, cursor: Any = None) -> Plan[Page[Listed]]:
+        """One page of runs, newest first (LIST_RUNS). `cursor` is the `next` of the page before."""
+        raise self._lacks(Capability.LIST_RUNS)
+
+    def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
+        """One page of flows (LIST_FLOWS)."""
+        raise self._lacks(Capability.LIST_FLOWS)
+
+    def describe(self, flow: str) -> Plan[FlowSpec]:
+        """What a flow takes (DESCRIBE)."""
+        raise self._lacks(Capability.DESCRIBE)
+
+    def health(self) -> Plan[Health]:
+        """Whether the vendor is there and accepts the credential (HEALTH). It raises nothing it can report."""
+        raise self._lacks(Capability.HEALTH)
+
+    def _lacks(self, capability: Capability) -> UnsupportedOperation:
+        return UnsupportedOperation(f"backend {self.name!r} has no {capability}", backend=self.name)
+
+
+def _no_details() -> Plan[Outcome]:
+    yield from ()
+    return Outcome()

@@ -1,0 +1,436 @@
+"""The values of the protocol: what a run is, how it stands, what it made.
+
+All are frozen. Times are timezone-aware UTC datetimes; durations are seconds; progress is 0.0 to 1.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - attrs resolves the annotations of public values
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, unquote
+
+from attrs import asdict, evolve, field, frozen
+
+from flowrunner.errors import ClientClosed, InvalidRequest
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = [
+    "Artifact",
+    "ArtifactSource",
+    "AsyncArtifact",
+    "CancelOutcome",
+    "Cause",
+    "FlowInfo",
+    "FlowSpec",
+    "Health",
+    "ParameterKind",
+    "ParameterSpec",
+    "RunRef",
+    "RunResult",
+    "RunState",
+    "RunStatus",
+    "SubmitOptions",
+    "WaitReason",
+    "seconds",
+]
+
+
+class RunState(StrEnum):
+    """Where a run stands, in the same words for every vendor."""
+
+    SUBMITTING = "submitting"
+    """The intent exists; whether the vendor has it is not known."""
+    QUEUED = "queued"
+    """The vendor has it and nothing works on it."""
+    RUNNING = "running"
+    WAITING = "waiting"
+    """Blocked on a person or an outside event, see `RunStatus.reason`."""
+    CANCELLING = "cancelling"
+    """We asked the vendor to cancel; holds until it shows a final word."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    """The vendor no longer knows the run: how it ended cannot be known."""
+    UNKNOWN = "unknown"
+    """Nothing is known yet."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run has ended, as far as anyone will be able to tell."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.LOST})
+
+
+class WaitReason(StrEnum):
+    """What a WAITING run waits for."""
+
+    USER_INPUT = "user_input"
+    FLOW_SELECTION = "flow_selection"
+    EXTERNAL_EVENT = "external_event"
+    PAUSED = "paused"
+
+
+class Cause(StrEnum):
+    """Why a run FAILED or was CANCELLED."""
+
+    FLOW = "flow"
+    """FAILED: the work itself failed."""
+    PLATFORM = "platform"
+    """FAILED: the server could not do the work."""
+    INTERRUPTED = "interrupted"
+    """FAILED: the server stopped it."""
+    BY_US = "by_us"
+    """CANCELLED: through this client."""
+    BY_OTHER = "by_other"
+    """CANCELLED: by somebody else."""
+    UNSPECIFIED = "unspecified"
+
+
+class CancelOutcome(StrEnum):
+    """What became of a request to cancel."""
+
+    CONFIRMED = "confirmed"
+    """The vendor shows the run as cancelled."""
+    REQUESTED = "requested"
+    """The vendor accepted the request; the run still has to end."""
+    TOO_LATE = "too_late"
+    """The run had ended before; `Run.status` says how."""
+
+
+@frozen(kw_only=True)
+class RunStatus:
+    """What is known of a run at one moment.
+
+    Attributes:
+        state: the normalized state.
+        vendor_status: the vendor's word as it was written, None where there was none.
+        recognized: whether that word is in the vendor's map; an unknown word leaves the state as it was.
+        cause: why a run failed or was cancelled.
+        reason: what a waiting run waits for.
+        message: what the vendor says about it.
+        progress: 0.0 to 1.0 where the vendor tells; it never decides about the end.
+        attempt: 1, and one more each time the vendor put a running run back into its queue.
+        has_warnings: the vendor says that it succeeded with warnings.
+        queued_at: when the vendor queued it, by the vendor's clock; so are the next two.
+        started_at: when work on it began.
+        finished_at: when it ended.
+        observed_at: when the answer arrived, by our clock.
+        raw: the vendor's answer, kept for the last word that was new or not recognized.
+    """
+
+    state: RunState = RunState.UNKNOWN
+    vendor_status: str | None = None
+    recognized: bool = True
+    cause: Cause | None = None
+    reason: WaitReason | None = None
+    message: str | None = None
+    progress: float | None = None
+    attempt: int = 1
+    has_warnings: bool = False
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    observed_at: datetime | None = None
+    raw: bytes | None = field(default=None, repr=False)
+
+    def without_raw(self) -> RunStatus:
+        """The same without the vendor's payload."""
+        return self if self.raw is None else evolve(self, raw=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: enums by their value, times as ISO 8601, the vendor's payload as text."""
+        return asdict(self, value_serializer=_jsonable)
+
+
+@frozen
+class RunRef:
+    """Where a run lives: one line without secrets that finds it again, in another process too.
+
+    Attributes:
+        connection: the configured name, or `backend@host:port/prefix` for settings given inline.
+        backend: the name of the backend it was submitted with.
+        flow: the flow, in the vendor's spelling; empty where only the id is known.
+        id: the vendor's id; None while the outcome of the submission is unknown.
+        key: the caller's idempotency key.
+    """
+
+    connection: str
+    backend: str
+    flow: str
+    id: str | None = None
+    key: str | None = None
+
+    def __str__(self) -> str:
+        parts = [self.backend, self.connection, self.flow, self.id or ""]
+        if self.key is not None:
+            parts.append(self.key)
+        return ":".join(["flowrunner", "1", *(quote(part, safe="") for part in parts)])
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str()` wrote.
+
+        Raises:
+            InvalidRequest: the text is not a reference of this version.
+        """
+        scheme, *parts = text.strip().split(":")
+        if scheme != "flowrunner" or len(parts) not in {5, 6}:
+            raise InvalidRequest(
+                f"{text!r} is not a run reference: expected flowrunner:1:BACKEND:CONNECTION:FLOW:ID, as str(run.ref) gives"
+            )
+        if parts[0] != "1":
+            raise InvalidRequest(f"{text!r} is a run reference of version {parts[0]}, this flowrunner reads version 1")
+        backend, connection, flow, run_id, *key = (unquote(part) for part in parts[1:])
+        return cls(connection, backend, flow, run_id or None, key[0] if key else None)
+
+
+@frozen(kw_only=True)
+class ArtifactSource:
+    """A file a run made, as its backend describes it.
+
+    Attributes:
+        name: the file's name.
+        location: its address or id at the vendor.
+        media_type: where the vendor tells.
+        size: bytes, where the vendor tells.
+    """
+
+    name: str
+    location: str
+    media_type: str | None = None
+    size: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"name": self.name, "location": self.location, "media_type": self.media_type, "size": self.size}
+
+
+@frozen(kw_only=True)
+class _Handle(ArtifactSource):
+    _fetch: Callable[[ArtifactSource, Path], Any] | None = field(default=None, repr=False, eq=False)
+
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
+        # What the artifact is travels; the client it came from stays behind.
+        return partial(type(self), **self.to_dict()), ()
+
+    def _start(self, to: str | os.PathLike[str]) -> Any:
+        from pathlib import Path, PurePosixPath
+
+        if self._fetch is None:
+            raise ClientClosed(f"artifact {self.name!r} left its client behind: attach the run again and download from there")
+        path = Path(to)
+        return self._fetch(self, path / PurePosixPath(self.name).name if path.is_dir() else path)
+
+
+@frozen(kw_only=True)
+class Artifact(_Handle):
+    """A file a run made; a handle to download it with.
+
+    Attributes:
+        name: the file's name.
+        location: its address or id at the vendor.
+        media_type: where the vendor tells.
+        size: bytes, where the vendor tells.
+    """
+
+    def download(self, to: str | os.PathLike[str]) -> Path:
+        """Stream the content to a file, which appears under its name only when it is whole.
+
+        Args:
+            to: the file, or a folder that takes the artifact under its own name.
+
+        Returns:
+            The file.
+
+        Raises:
+            TransportError: the way there failed; nothing is left behind.
+            OSError: the file cannot be written; nothing is left behind.
+            ClientClosed: the artifact was unpickled, or its client is closed.
+        """
+        path: Path = self._start(to)
+        return path
+
+
+@frozen(kw_only=True)
+class AsyncArtifact(_Handle):
+    """As `Artifact`, downloaded by an `AsyncClient`."""
+
+    async def download(self, to: str | os.PathLike[str]) -> Path:
+        """As `Artifact.download`."""
+        path: Path = await self._start(to)
+        return path
+
+
+@frozen
+class RunResult:
+    """What a run made, as far as the vendor tells.
+
+    Attributes:
+        ref: the run.
+        status: how it ended.
+        outputs: what the flow returned, by name.
+        artifacts: files to download.
+        metrics: numbers about the run, by name; every unit is part of the name or said in the backend's docs.
+        raw: the vendor's answers, decoded, by what was asked.
+    """
+
+    ref: RunRef
+    status: RunStatus
+    outputs: Mapping[str, Any] = field(factory=dict)
+    artifacts: tuple[Artifact, ...] | tuple[AsyncArtifact, ...] = ()
+    metrics: Mapping[str, float] = field(factory=dict)
+    raw: Mapping[str, Any] = field(factory=dict, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "ref": str(self.ref),
+            "status": self.status.to_dict(),
+            "outputs": dict(self.outputs),
+            "artifacts": [artifact.to_dict() for artifact in self.artifacts],
+            "metrics": dict(self.metrics),
+            "raw": dict(self.raw),
+        }
+
+
+class ParameterKind(StrEnum):
+    """What a parameter takes."""
+
+    TEXT = "text"
+    PASSWORD = "password"  # noqa: S105 - the name of a kind
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    CHOICE = "choice"
+    DATE = "date"
+    DATETIME = "datetime"
+    FILE = "file"
+    FOLDER = "folder"
+    URL = "url"
+    COLOR = "color"
+    MESSAGE = "message"
+    """Text for a person; it takes no value."""
+    OTHER = "other"
+    """A kind this version does not know: its values are left to the server."""
+
+
+@frozen(kw_only=True)
+class ParameterSpec:
+    """One parameter of a flow.
+
+    Attributes:
+        name: what it is called in a submission.
+        kind: what it takes.
+        required: whether the vendor says so; None where it does not say..
+        default: what the server uses without a value; None where there is none.
+        choices: the values offered, empty where any value goes.
+        open_choices: whether other values than the offered are taken too.
+        multiple: whether it takes a list.
+        minimum: of a number, exclusive with `minimum_exclusive`; so is the maximum.
+        multiple_of: a number must be a multiple of it.
+        prompt: the label a person sees.
+        group: the labels of the groups it stands in, outermost first.
+        vendor_type: the vendor's own word for the kind.
+    """
+
+    name: str
+    kind: ParameterKind = ParameterKind.OTHER
+    required: bool | None = None
+    default: Any = None
+    choices: tuple[Any, ...] = ()
+    open_choices: bool = False
+    multiple: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    minimum_exclusive: bool = False
+    maximum_exclusive: bool = False
+    multiple_of: float | None = None
+    prompt: str | None = None
+    group: tuple[str, ...] = ()
+    vendor_type: str | None = None
+
+
+@frozen
+class FlowSpec:
+    """What a flow takes: its parameters, groups flattened, in the vendor's order."""
+
+    flow: str
+    parameters: tuple[ParameterSpec, ...] = ()
+
+    def parameter(self, name: str) -> ParameterSpec | None:
+        """The parameter of this name."""
+        return next((spec for spec in self.parameters if spec.name == name), None)
+
+
+@frozen(kw_only=True)
+class FlowInfo:
+    """A flow that can be run."""
+
+    flow: str
+    title: str | None = None
+    description: str | None = None
+
+
+@frozen(kw_only=True)
+class Health:
+    """How a connection stands.
+
+    Attributes:
+        reachable: something answered that speaks the vendor's API.
+        authenticated: the credential was accepted; None where that could not be found out.
+        healthy: the vendor says that it can work; None where it does not say.
+        version: of the vendor's server, in its own words.
+        message: what is wrong, or what the vendor says.
+    """
+
+    reachable: bool
+    authenticated: bool | None = None
+    healthy: bool | None = None
+    version: str | None = None
+    message: str | None = None
+
+
+@frozen(kw_only=True)
+class SubmitOptions:
+    """How to run, beside what to run. An option a backend cannot honour is an error, never dropped.
+
+    Attributes:
+        queue: the vendor's queue.
+        description: a text kept with the run.
+        max_run_time: seconds (or a timedelta) of work after which the vendor cancels.
+        max_queue_time: seconds (or a timedelta) in the queue after which the vendor gives up.
+        success_topics: topics the vendor notifies on success.
+        failure_topics: topics the vendor notifies on failure.
+        directives: further names and values for the vendor's notification services.
+        extra: options only some backends have, each checked against what the backend declares.
+    """
+
+    queue: str | None = None
+    description: str | None = None
+    max_run_time: float | timedelta | None = None
+    max_queue_time: float | timedelta | None = None
+    success_topics: tuple[str, ...] = field(default=(), converter=tuple)
+    failure_topics: tuple[str, ...] = field(default=(), converter=tuple)
+    directives: Mapping[str, str] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=dict)
+
+
+def seconds(duration: float | timedelta) -> float:
+    """A duration as the caller gave it, in seconds."""
+    return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+
+
+def _jsonable(_owner: object, _field: object, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -1,0 +1,129 @@
+"""Plans: what to ask a vendor, written once for sync and async.
+
+A plan is a generator. It yields a `Request` and is sent the `Response`, or has the `TransportError` thrown into it; it
+returns what it found out. Plans do no I/O, read no clock and never sleep, so a test can play one with `next` and `send`:
+
+```python
+plan = backend.observe(ref, hold=0)
+request = next(plan)                                  # Request(method="GET", path="/jobs/42")
+plan.send(Response(200, {}, b'{"status": "queued"}')) # StopIteration, whose value is the Observation
+```
+
+Inside a plan, `response = yield from send(request)` and `value = yield from call(function)` carry their types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from urllib.parse import quote
+
+from attrs import field, frozen
+
+from flowrunner.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+__all__ = ["Call", "Page", "Plan", "Request", "Response", "Step", "call", "path", "send"]
+
+T = TypeVar("T")
+
+
+@frozen
+class Request:
+    """An HTTP request, as plain data.
+
+    Attributes:
+        method: in capitals.
+        path: below the connection's base address and already percent-encoded, see `path()`; or an absolute address, which
+            is sent the credentials only if it is of the same origin as the connection.
+        query: names and values, encoded when sent.
+        headers: beside those every request of the connection has.
+        json: the body as a JSON value.
+        content: the body as bytes; at most one of the two.
+        repeatable: whether asking twice changes nothing. A request that is not is sent again only where it is certain
+            that it never arrived.
+        timeout: seconds to wait for the answer, where the connection's own `timeout` is too short.
+        save_to: stream the body of a successful answer to this file instead of into memory.
+        anonymous: send no credentials.
+    """
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(factory=dict)
+    json: Any = None
+    content: bytes | None = None
+    repeatable: bool = True
+    timeout: float | None = None
+    save_to: Path | None = None
+    anonymous: bool = False
+
+
+@frozen
+class Response:
+    """An HTTP answer.
+
+    Attributes:
+        status: the status code.
+        headers: looked up in lower case.
+        content: the body; empty where the request had it saved to a file.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(factory=dict)
+    content: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
+
+
+@frozen
+class Call:
+    """A function to run outside the plan, since it may block: reading a file, say."""
+
+    function: Callable[[], Any]
+
+
+@frozen
+class Page(Generic[T]):
+    """One page of a listing; `next` is what to pass to the plan for the page after it, None at the end."""
+
+    items: tuple[T, ...]
+    next: Any = None
+
+
+Step: TypeAlias = Request | Call
+Plan: TypeAlias = Generator[Step, Any, T]
+
+
+def send(request: Request) -> Plan[Response]:
+    """Have the request sent; its answer, of whatever status.
+
+    Raises:
+        TransportError: there was no answer.
+    """
+    response: Response = yield request
+    return response
+
+
+def call(function: Callable[[], T]) -> Plan[T]:
+    """Have the function run where blocking does no harm; what it returns or raises."""
+    value: T = yield Call(function)
+    return value
+
+
+def path(*parts: str) -> str:
+    """A path of the given parts, each percent-encoded whole: `path("jobs", "a/b")` is `/jobs/a%2Fb`.
+
+    Raises:
+        InvalidRequest: a part is empty or a dot segment, which no server would take for a name.
+    """
+    for part in parts:
+        if part in {"", ".", ".."}:
+            raise InvalidRequest(f"{part!r} cannot be the name of anything at the vendor: check the flow or the id")
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
