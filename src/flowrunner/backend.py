@@ -189,7 +189,7 @@ class Backend:
         capabilities: what it can do; checked before any request.
         words: the vendor's status words, folded (see `states.fold`), and what they mean.
         options: names in `SubmitOptions.extra` that it understands, with a help text each.
-        base_url: where `Request.path` starts; empty for a backend that is not HTTP.
+        max_hold: seconds the vendor may be asked to hold a request (LONG_POLL); proxies cut what lasts longer.
     """
 
     name: ClassVar[str]
@@ -198,6 +198,7 @@ class Backend:
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     words: ClassVar[Mapping[str, Meaning]] = {}
     options: ClassVar[Mapping[str, str]] = {}
+    max_hold: ClassVar[float] = 20.0
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

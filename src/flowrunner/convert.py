@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_orig
 
 from cattrs import BaseValidationError, Converter, StructureHandlerNotFoundError
 
-from flowrunner.answers import json_of, senseless
+from flowrunner.answers import KEPT, json_of, senseless
+from flowrunner.errors import ProtocolError
 
 if TYPE_CHECKING:
     from flowrunner.plans import Response
 
-__all__ = ["read", "structure", "utc"]
+__all__ = ["read", "read_item", "structure", "utc"]
 
 T = TypeVar("T")
 
@@ -35,6 +36,19 @@ def read(response: Response, cls: type[T]) -> T:
         return structure(value, cls)
     except ValueError as error:
         raise senseless(response, f"JSON that is not a {cls.__name__} ({error})") from None
+
+
+def read_item(value: Any, cls: type[T]) -> T:
+    """A part of an answer that was decoded before: one item of a page, say.
+
+    Raises:
+        ProtocolError: it lacks what the class requires.
+    """
+    try:
+        return structure(value, cls)
+    except ValueError as error:
+        text = f"the answer holds something that is not a {cls.__name__} ({error})"
+        raise ProtocolError(text, body=repr(value)[:KEPT], transient=True) from None
 
 
 def structure(value: Any, cls: type[T]) -> T:
@@ -100,6 +114,10 @@ def _optional(cls: Any) -> Callable[[Any, Any], Any]:
     return structure_optional
 
 
+def _is_list(cls: Any) -> bool:
+    return get_origin(cls) is list
+
+
 def _list(cls: Any) -> Callable[[Any, Any], Any]:
     (inner,) = get_args(cls)
     each = _CONVERTER.get_structure_hook(inner)
@@ -118,7 +136,7 @@ def _converter() -> Converter:
         converter.register_structure_hook(cls, _exactly(cls))
     converter.register_structure_hook(float, _float)
     converter.register_structure_hook(datetime, _moment)
-    converter.register_structure_hook_factory(lambda cls: get_origin(cls) is list, _list)
+    converter.register_structure_hook_factory(_is_list, _list)
     converter.register_structure_hook_factory(_is_optional, _optional)
     return converter
 

@@ -118,9 +118,7 @@ class FlowrunnerError(Exception):
     def __reduce__(self) -> tuple[Callable[..., FlowrunnerError], tuple[Any, ...]]:
         return _restore, (type(self), self.__dict__.copy())
 
-    def locate(
-        self, *, connection: str | None = None, backend: str | None = None, ref: RunRef | None = None
-    ) -> None:
+    def locate(self, *, connection: str | None = None, backend: str | None = None, ref: RunRef | None = None) -> None:
         """Fill in where it happened, as far as that is not known yet."""
         self.connection = self.connection or connection
         self.backend = self.backend or backend

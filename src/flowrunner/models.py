@@ -227,7 +227,9 @@ class _Handle(ArtifactSource):
         from pathlib import Path, PurePosixPath
 
         if self._fetch is None:
-            raise ClientClosed(f"artifact {self.name!r} left its client behind: attach the run again and download from there")
+            raise ClientClosed(
+                f"artifact {self.name!r} left its client behind: attach the run again and download from there"
+            )
         path = Path(to)
         return self._fetch(self, path / PurePosixPath(self.name).name if path.is_dir() else path)
 
@@ -431,6 +433,8 @@ def seconds(duration: float | timedelta) -> float:
 
 
 def _jsonable(_owner: object, _field: object, value: Any) -> Any:
+    if isinstance(value, StrEnum):
+        return value.value
     if isinstance(value, datetime):
         return value.isoformat()
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

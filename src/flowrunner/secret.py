@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Secret"]
 
@@ -35,6 +38,10 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not pickled: pass the name of the connection and load it there")
+
+    def map(self, function: Callable[[str], str]) -> Secret:
+        """Another secret, made of this one."""
+        return Secret(function(self._value))
 
     def hide_in(self, text: str) -> str:
         """The text with every occurrence of the value masked."""

@@ -29,6 +29,7 @@ __all__ = [
     "cancel_answered",
     "changed",
     "fold",
+    "mismatched",
     "parse_meaning",
     "reduce",
 ]
@@ -221,9 +222,7 @@ def reduce(
 _SAYS_NOTHING: Final = Meaning(None)
 
 
-def _judge(
-    track: Track, seen: Observation, meaning: Meaning | None, at: datetime
-) -> tuple[RunStatus, str | None]:
+def _judge(track: Track, seen: Observation, meaning: Meaning | None, at: datetime) -> tuple[RunStatus, str | None]:
     known = track.status
     state = known.state if meaning is None or meaning.state is None else meaning.state
     if _KINDS[known.state] is Kind.SINK:
@@ -308,6 +307,18 @@ def absent(track: Track, *, asked_at: float, observed_at: datetime) -> tuple[Tra
         lost = evolve(known, state=RunState.LOST, reason=None, observed_at=observed_at)
         return evolve(counted, status=lost), False
     return counted, False
+
+
+def mismatched(track: Track, shown: str, expected: str, *, observed_at: datetime) -> tuple[Track, str | None]:
+    """Apply an answer that shows another flow than the run's: its id was given to another run.
+
+    A restored server does so. What became of the run cannot be known, unless it was known before.
+    """
+    anomaly = f"the vendor shows flow {shown!r} under this id, which was a run of {expected!r}"
+    if track.status.state.is_final:
+        return track, None if track.status.state is RunState.LOST else anomaly
+    status = evolve(track.status, state=RunState.LOST, reason=None, observed_at=observed_at)
+    return evolve(track, status=status), anomaly
 
 
 def cancel_answered(track: Track, outcome: CancelOutcome) -> Track:

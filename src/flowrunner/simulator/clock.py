@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+def later(moment: datetime | None, seconds: float | None) -> datetime | None:
+    """Return `moment` plus `seconds`; None when that never comes."""
+    if moment is None or seconds is None:
+        return None
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+
+
 class Bell:
     """Tells whoever waits that time was moved or that work changed: look again.
 

@@ -1,13 +1,14 @@
 """The virtual engines: a queue, N engines, and work that behaves as scripted.
 
-The state is a function of time alone: nothing runs in the background, every look at the pool first settles what happened
-until now, each event at its own moment. No vendor's words occur here; a vendor's module translates.
+The state is a function of time alone: nothing runs in the background; every look at the pool first settles what
+happened until now, each event at its own moment. No vendor's words occur here; a vendor's module translates.
 """
 
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from heapq import heappop, heappush
 from types import MappingProxyType
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attrs import evolve, field, frozen
 from attrs.validators import ge, in_, optional
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from flowrunner.simulator.clock import later
 
+if TYPE_CHECKING:
     from flowrunner.simulator.clock import Clock
+
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class JobState(StrEnum):
@@ -145,28 +149,18 @@ class _Turn(NamedTuple):
     by: EndedBy | None
 
 
-def _later(moment: datetime | None, seconds: float | None) -> datetime | None:
-    """Return `moment` plus `seconds`; None when that never comes."""
-    if moment is None or seconds is None:
-        return None
-    try:
-        return moment + timedelta(seconds=seconds)
-    except OverflowError:
-        return None
-
-
 def _possible_turns(job: Job) -> list[tuple[datetime | None, JobState, EndedBy | None]]:
     """List what may become of a live job; of two at the same moment the first counts."""
     work, limits = job.behaviour, job.limits
     crash = work.requeue_after if job.attempt <= work.requeues else None
     queued_at = job.queued_at if job.state is JobState.QUEUED else None
     return [
-        (_later(job.started_at, work.duration), work.outcome, EndedBy.WORK),
+        (later(job.started_at, work.duration), work.outcome, EndedBy.WORK),
         (job.cancel_at, JobState.CANCELLED, EndedBy.CALLER),
-        (_later(job.started_at, crash), JobState.QUEUED, None),
-        (_later(job.started_at, limits.run), JobState.CANCELLED, EndedBy.RUN_LIMIT),
-        (_later(queued_at, limits.queue), JobState.CANCELLED, EndedBy.QUEUE_LIMIT),
-        (_later(job.submitted_at, limits.life), JobState.CANCELLED, EndedBy.LIFE_LIMIT),
+        (later(job.started_at, crash), JobState.QUEUED, None),
+        (later(job.started_at, limits.run), JobState.CANCELLED, EndedBy.RUN_LIMIT),
+        (later(queued_at, limits.queue), JobState.CANCELLED, EndedBy.QUEUE_LIMIT),
+        (later(job.submitted_at, limits.life), JobState.CANCELLED, EndedBy.LIFE_LIMIT),
     ]
 
 
@@ -245,7 +239,7 @@ class EnginePool:
                 behaviour=behaviour,
                 submitted_at=now,
                 queued_at=now,
-                ready_at=_later(now, behaviour.start_delay) or datetime.max.replace(tzinfo=now.tzinfo),
+                ready_at=later(now, behaviour.start_delay) or _NEVER,
                 queue=queue,
                 limits=limits or Limits(),
             )
@@ -266,7 +260,7 @@ class EnginePool:
                 return False
             if job.cancel_at is None:
                 delay = job.behaviour.cancel_delay if job.state is JobState.RUNNING else 0.0
-                self._record(evolve(job, cancel_at=_later(self.clock.now(), delay)))
+                self._record(evolve(job, cancel_at=later(self.clock.now(), delay)))
                 self._settle()
                 self.clock.bell.ring()
             return True
@@ -339,7 +333,7 @@ class EnginePool:
 
     def _requeue(self, job: Job, moment: datetime) -> None:
         """Begin the next attempt."""
-        ready_at = _later(moment, job.behaviour.restart_delay) or datetime.max.replace(tzinfo=moment.tzinfo)
+        ready_at = later(moment, job.behaviour.restart_delay) or _NEVER
         again = evolve(job, queued_at=moment, ready_at=ready_at, attempt=job.attempt + 1)
         self._enqueue(evolve(again, state=JobState.QUEUED, engine=None, started_at=None))
 

@@ -1,6 +1,6 @@
 """The workspaces of FME Flow that the simulated servers have: those of the vendor's own tutorials.
 
-Names and kinds of parameters follow the vendor's published samples; where only the kind survives there, the name is ours.
+Names and kinds of parameters follow the vendor's published samples; where those give only the kind, the name is ours.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from flowrunner.simulator.engine import Behaviour
 
@@ -72,8 +72,8 @@ class Parameter:
 
     def _number_problem(self, value: Any) -> str | None:
         try:
-            number = float(value)
-        except (TypeError, ValueError):
+            number = float(str(value))
+        except ValueError:
             return "must be a number"
         if self.kind is Kind.INTEGER and not number.is_integer():
             return "must be a whole number"
@@ -109,7 +109,7 @@ class Workspace:
     name: str
     title: str = ""
     parameters: tuple[Parameter, ...] = ()
-    behaviour: Behaviour = Behaviour()
+    behaviour: Behaviour = field(factory=Behaviour)
     downloads: bool = False
 
     @property

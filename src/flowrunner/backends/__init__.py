@@ -1,0 +1,1 @@
+"""The vendors, one module each. A module here is loaded when its name is first used."""

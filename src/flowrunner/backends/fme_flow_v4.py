@@ -1,0 +1,621 @@
+"""FME Flow, REST interface V4 (generally available since 2025.1).
+
+Each operation is a function that builds a request and one that reads its answer. Facts about the wire are marked as the
+vendor documents them, as they were observed in working clients, or as assumed: what is assumed is accepted both ways.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+from attrs import frozen
+
+from flowrunner.answers import json_of, senseless, submit_once
+from flowrunner.backend import (
+    Accepted,
+    Backend,
+    CancelAnswer,
+    Capability,
+    Listed,
+    Outcome,
+    RunQuery,
+)
+from flowrunner.backends._fme import (
+    NO_ACCESS,
+    WORDS,
+    FmeSettings,
+    answer_of,
+    authorization,
+    error_in,
+    flow_error_in,
+    json_value,
+    root_of,
+    split_flow,
+    whole_seconds,
+)
+from flowrunner.backends._fme_v4_parameters import parameters_in
+from flowrunner.convert import read, read_item, utc
+from flowrunner.errors import (
+    AuthenticationError,
+    FlowrunnerError,
+    InvalidParameters,
+    InvalidRequest,
+    PermissionDenied,
+    RunNotFound,
+    TransportError,
+    UnsupportedOption,
+)
+from flowrunner.models import ArtifactSource, CancelOutcome, FlowInfo, FlowSpec, Health, RunState
+from flowrunner.plans import Page, Request, path, send
+from flowrunner.states import Observation, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from flowrunner.backend import Submission
+    from flowrunner.models import RunRef
+    from flowrunner.plans import Plan, Response
+    from flowrunner.secret import Secret
+
+__all__ = ["FmeFlowV4", "FmeFlowV4Settings"]
+
+API: Final = "/fmeapiv4"
+PAGE: Final = 1000
+"""Jobs asked for a page; the server's `limit` in the answer tells what it really gave (its maximum is unknown)."""
+HOLD_MARGIN: Final = 15.0
+"""Seconds a held request may last longer than asked, before we give it up."""
+SYNC_MAX: Final = 7 * 24 * 3600.0
+"""Seconds to wait for `/jobs/sync` where the caller sets no limit; the vendor's own client waits as long."""
+
+ACTIVE: Final = {RunState.QUEUED: "queued", RunState.RUNNING: "running"}
+COMPLETED: Final = {RunState.SUCCEEDED: "success", RunState.FAILED: "failure", RunState.CANCELLED: "cancelled"}
+"""The two groups of statuses must not be mixed in one request (observed in the vendor's client)."""
+
+
+@frozen(kw_only=True)
+class FmeFlowV4Settings(FmeSettings):
+    """The settings of an FME Flow connection over V4."""
+
+
+@frozen
+class JobId:
+    """The answer to a submission."""
+
+    id: int
+
+
+@frozen
+class Job:
+    """As much of a job's record, or of its result, as says how the job stands."""
+
+    status: str | None = None
+    statusMessage: str | None = None
+    repository: str | None = None
+    workspace: str | None = None
+    timeQueued: datetime | None = None
+    timeStarted: datetime | None = None
+    timeFinished: datetime | None = None
+
+
+@frozen
+class JobDetails:
+    """What a job's record and its result tell beside that."""
+
+    featureOutputCount: int | None = None
+    elapsedTime: float | None = None
+    cpuTime: float | None = None
+    cpuPercent: float | None = None
+    peakMemoryUsage: int | None = None
+    lineCount: int | None = None
+    warningCount: int | None = None
+    errorCount: int | None = None
+    resultDatasetDownloadUrl: str | None = None
+
+
+@frozen
+class Items:
+    """A page. `limit` is what the server gave, whatever was asked for."""
+
+    items: list[Any]
+    totalCount: int | None = None
+    limit: int | None = None
+
+
+@frozen
+class Workspace:
+    """A workspace in a list."""
+
+    name: str
+    repositoryName: str
+    title: str | None = None
+    description: str | None = None
+
+
+@frozen
+class Version:
+    """The answer of `/fmeinfo/version`."""
+
+    buildString: str | None = None
+    buildNumber: int | None = None
+
+
+@frozen
+class Readiness:
+    """The answer of a health check."""
+
+    status: str
+    message: str | None = None
+
+
+class FmeFlowV4(Backend):
+    """FME Flow over REST V4. A flow is written `Repository/workspace.fmw`."""
+
+    name = "fme-flow-v4"
+    family = "fme-flow"
+    settings_class = FmeFlowV4Settings
+    capabilities = frozenset({
+        Capability.ARTIFACTS,
+        Capability.CANCEL,
+        Capability.DESCRIBE,
+        Capability.HEALTH,
+        Capability.LIST_FLOWS,
+        Capability.LIST_RUNS,
+        Capability.LONG_POLL,
+        Capability.PARAMETERS,
+        Capability.SERVER_WAIT,
+    })  # fmt: skip
+    words = WORDS
+    options = {
+        "max_total_life_time": "Seconds in queue and at work after which the job is cancelled; server_wait only."
+    }
+
+    settings: FmeFlowV4Settings
+
+    @property
+    def base_url(self) -> str:
+        """The server's root."""
+        return root_of(self.settings.base_url)
+
+    def authorize(self) -> Mapping[str, Secret]:
+        """The token, as the vendor documents it."""
+        return authorization(self.settings.token)
+
+    # Submitting
+
+    def submit(self, submission: Submission) -> Plan[Accepted]:
+        """`POST /jobs`: 202 and the id (200 is accepted, too: the vendor's fixture says so)."""
+        if "max_total_life_time" in submission.options.extra:
+            raise UnsupportedOption(
+                "option max_total_life_time needs server_wait=True; use max_run_time and max_queue_time instead",
+                option="max_total_life_time",
+            )
+        request = Request("POST", API + path("jobs"), json=_body(submission), repeatable=False)
+        return submit_once(request, lambda response: _accepted(response, submission.flow))
+
+    def run(self, submission: Submission, timeout: float | None) -> Plan[Accepted]:
+        """`POST /jobs/sync`: one request, answered when the job has ended."""
+        body = _body(submission)
+        life_time = whole_seconds(submission.options.extra.get("max_total_life_time"), "max_total_life_time")
+        if life_time is not None:
+            body["maxTotalLifeTime"] = life_time
+        wait = SYNC_MAX if timeout is None else timeout
+        request = Request("POST", API + path("jobs", "sync"), json=body, repeatable=False, timeout=wait)
+        return submit_once(request, lambda response: _ran(response, submission.flow))
+
+    # Observing
+
+    def observe(self, ref: RunRef, hold: float = 0.0) -> Plan[Observation]:
+        """`GET /jobs/{id}`, or with `hold` its result by long-poll, which answers when the job has ended."""
+        if hold > 0:
+            ended = yield from self._await_result(_id(ref), hold)
+            if ended is not None:
+                return ended
+        record = yield from send(_get_job(_id(ref)))
+        observation = _observation(_read_job(record, ref), record.content)
+        if _says_only_that_it_ended(observation):
+            return (yield from self._result_word(_id(ref))) or observation
+        return observation
+
+    def _await_result(self, run_id: str, hold: float) -> Plan[Observation | None]:
+        """The result if the job ends within `hold` seconds. None: look at the record instead."""
+        interval = max(1, round(hold))
+        request = Request(
+            "GET",
+            API + path("jobs", run_id, "result"),
+            query=(("longPoll", "true"), ("longPollInterval", str(interval))),
+            timeout=interval + HOLD_MARGIN,
+        )
+        return _ended_in((yield from send(request)))
+
+    def _result_word(self, run_id: str) -> Plan[Observation | None]:
+        response = yield from send(_get_result(run_id))
+        return _ended_in(response)
+
+    def result(self, ref: RunRef) -> Plan[Outcome]:
+        """The record and the result, merged: each has what the other lacks (observed)."""
+        record_answer = yield from send(_get_job(_id(ref)))
+        record_job = _read_job(record_answer, ref)
+        result_answer = yield from send(_get_result(_id(ref)))
+        record = _object(record_answer)
+        result = _result_object(result_answer)
+        details = read_item({**result, **{k: v for k, v in record.items() if v not in (None, "")}}, JobDetails)
+        return Outcome(
+            observations=(
+                _observation(record_job, record_answer.content),
+                *_result_observations(result, result_answer.content),
+            ),
+            outputs=_outputs(details),
+            artifacts=_artifacts(details),
+            metrics=_metrics(details),
+            raw={"job": record, **({"result": result} if result else {})},
+        )
+
+    def download(self, artifact: ArtifactSource, to: Path) -> Plan[None]:
+        """Stream the dataset the download address names."""
+        headers = {"Accept": "*/*"}
+        response = yield from send(Request("GET", artifact.location, headers=headers, save_to=to))
+        if not response.is_success:
+            raise error_in(response)
+
+    # Cancelling
+
+    def cancel(self, ref: RunRef) -> Plan[CancelAnswer]:
+        """`POST /jobs/{id}/cancel`: 204, or 422 for a job that has ended and for one that does not exist (observed)."""
+        response = yield from send(Request("POST", API + path("jobs", _id(ref), "cancel")))
+        if response.status == 422:
+            return (yield from self._refused_cancel(ref, response))
+        if not response.is_success:
+            raise _run_error_in(response, ref)
+        seen = yield from self._look_quietly(ref)
+        state = _state(seen)
+        if state is RunState.CANCELLED:
+            return CancelAnswer(CancelOutcome.CONFIRMED, seen)
+        late = state is not None and state.is_final
+        return CancelAnswer(CancelOutcome.TOO_LATE if late else CancelOutcome.REQUESTED, seen)
+
+    def _refused_cancel(self, ref: RunRef, response: Response) -> Plan[CancelAnswer]:
+        body = answer_of(response)
+        if body is None:
+            raise error_in(response)
+        if "does not exist" in body.message:
+            raise _not_found(ref, response, body.message)
+        seen = yield from self.observe(ref)
+        state = _state(seen)
+        if state is None or not state.is_final:
+            raise error_in(response)
+        return CancelAnswer(CancelOutcome.TOO_LATE, seen)
+
+    def _look_quietly(self, ref: RunRef) -> Plan[Observation | None]:
+        """The cancellation was accepted; that a look after it fails changes nothing about that."""
+        try:
+            return (yield from self.observe(ref))
+        except FlowrunnerError:
+            return None
+
+    # Listing
+
+    def list_runs(self, query: RunQuery, cursor: Any = None) -> Plan[Page[Listed]]:
+        """`GET /jobs`: first the active jobs, then the completed ones, newest first."""
+        groups = _groups(query)
+        if not groups:
+            return Page(())
+        group, offset = cursor or (0, 0)
+        response = yield from send(Request("GET", API + path("jobs"), query=_list_query(groups[group], query, offset)))
+        page = _read_page(response)
+        items = tuple(_listed(item) for item in page.items)
+        after = _offset_after(page, offset)
+        if after is not None:
+            return Page(items, (group, after))
+        return Page(items, (group + 1, 0) if group + 1 < len(groups) else None)
+
+    def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
+        """`GET /workspaces`."""
+        offset = cursor or 0
+        query = (("limit", str(PAGE)), ("offset", str(offset)))
+        response = yield from send(Request("GET", API + path("workspaces"), query=query))
+        page = _read_page(response)
+        return Page(tuple(_flow_info(item) for item in page.items), _offset_after(page, offset))
+
+    def describe(self, flow: str) -> Plan[FlowSpec]:
+        """`GET /workspaces/{repository}/{workspace}/parameters`."""
+        response = yield from send(Request("GET", API + path("workspaces", *split_flow(flow), "parameters")))
+        if response.status != 200:
+            raise flow_error_in(response, flow)
+        try:
+            return FlowSpec(flow, tuple(parameters_in(json_of(response))))
+        except ValueError as error:
+            raise senseless(response, f"a description that cannot be read ({error})") from None
+
+    # Health
+
+    def health(self) -> Plan[Health]:
+        """The health check, which wants no credential; then the version and a small list, which do."""
+        try:
+            ready = yield from send(Request("GET", API + path("healthcheck", "readiness"), anonymous=True))
+            healthy, message = _readiness(ready)
+            version = yield from send(Request("GET", "/fmeinfo/version"))
+            probe = yield from send(Request("GET", API + path("workspaces"), query=(("limit", "1"), ("offset", "0"))))
+        except TransportError as error:
+            return Health(reachable=False, message=error.message)
+        authenticated, problem = _authenticated(probe)
+        return Health(
+            reachable=authenticated is not None or healthy is not None,
+            authenticated=authenticated,
+            healthy=healthy,
+            version=_version(version),
+            message=problem or message,
+        )
+
+
+# Submitting: the body, and its answers
+
+
+def _body(submission: Submission) -> dict[str, Any]:
+    repository, workspace = split_flow(submission.flow)
+    options = submission.options
+    if options.description is not None:
+        raise UnsupportedOption(
+            "option description: V4 of FME Flow keeps no description with a job; use directives to pass a text on",
+            option="description",
+        )
+    parameters = {name: json_value(name, value) for name, value in submission.parameters.items()}
+    optional = {
+        "publishedParameters": parameters,
+        "queue": options.queue,
+        "maxJobRuntime": whole_seconds(options.max_run_time, "max_run_time"),
+        "maxTimeInQueue": whole_seconds(options.max_queue_time, "max_queue_time"),
+        "directives": dict(options.directives),
+        "successTopics": list(options.success_topics),
+        "failureTopics": list(options.failure_topics),
+    }
+    given = {key: value for key, value in optional.items() if value not in (None, {}, [])}
+    return {"repository": repository, "workspace": workspace, **given}
+
+
+def _accepted(response: Response, flow: str) -> Accepted:
+    if not response.is_success:
+        raise _submit_error_in(response, flow)
+    return Accepted(str(read(response, JobId).id))
+
+
+def _ran(response: Response, flow: str) -> Accepted:
+    """How a failed translation is answered is not known: with 200 and the result, or with 422 and the result."""
+    if response.is_success or (response.status == 422 and _is_a(response, JobId)):
+        return Accepted(str(read(response, JobId).id), _observation(read(response, Job), response.content))
+    raise _submit_error_in(response, flow)
+
+
+def _is_a(response: Response, cls: type[Any]) -> bool:
+    try:
+        read(response, cls)
+    except FlowrunnerError:
+        return False
+    return True
+
+
+def _submit_error_in(response: Response, flow: str) -> FlowrunnerError:
+    body = answer_of(response)
+    if body is None or response.status not in {400, 422}:
+        return flow_error_in(response, flow)
+    problems = {str(field): str(reason) for field, reason in body.details.items()}
+    said = "; ".join([body.message, *(f"{field}: {reason}" for field, reason in problems.items())])
+    if problems and problems.keys() <= {"repository", "workspace", "queue"}:
+        return InvalidRequest(f"the vendor refused the submission: {said}", http_status=response.status)
+    return InvalidParameters(
+        f"the vendor refused the submission of {flow!r}: {said}. See `describe` for what the flow takes",
+        problems=problems,
+        http_status=response.status,
+        vendor_message=body.message,
+    )
+
+
+# Jobs: requests, and what their answers say
+
+
+def _id(ref: RunRef) -> str:
+    return ref.id or ""
+
+
+def _get_job(run_id: str) -> Request:
+    return Request("GET", API + path("jobs", run_id))
+
+
+def _get_result(run_id: str) -> Request:
+    return Request("GET", API + path("jobs", run_id, "result"))
+
+
+def _read_job(response: Response, ref: RunRef) -> Job:
+    if response.status != 200:
+        raise _run_error_in(response, ref)
+    return read(response, Job)
+
+
+def _object(response: Response) -> dict[str, Any]:
+    value = json_of(response)
+    return value if isinstance(value, dict) else {}
+
+
+def _run_error_in(response: Response, ref: RunRef) -> FlowrunnerError:
+    """A 404 counts only in the vendor's own form, and not where it may mean a missing permission."""
+    body = answer_of(response)
+    if response.status == 404 and body is not None and NO_ACCESS not in body.message:
+        return _not_found(ref, response, body.message)
+    return error_in(response)
+
+
+def _not_found(ref: RunRef, response: Response, message: str) -> RunNotFound:
+    return RunNotFound(
+        f"the vendor has no run {ref.id!r}: {message}", http_status=response.status, vendor_message=message
+    )
+
+
+def _observation(job: Job, raw: bytes, *, is_result: bool = False) -> Observation:
+    return Observation(
+        word=job.status or None,
+        message=job.statusMessage or None,
+        queued_at=utc(job.timeQueued),
+        started_at=utc(job.timeStarted),
+        finished_at=utc(job.timeFinished),
+        flow=f"{job.repository}/{job.workspace}" if job.repository and job.workspace else None,
+        is_result=is_result,
+        raw=raw,
+    )
+
+
+def _state(seen: Observation | None) -> RunState | None:
+    meaning = WORDS.get(fold(seen.word)) if seen is not None and seen.word is not None else None
+    return meaning.state if meaning is not None else None
+
+
+def _says_only_that_it_ended(seen: Observation) -> bool:
+    return seen.word is not None and fold(seen.word) in {"complete", "completed"}
+
+
+def _ended_in(response: Response) -> Observation | None:
+    """The observation in a result, if the job has ended.
+
+    What answers instead before the end, or when the hold runs out, is not known: 202, 204, or 200 with a live word. A
+    server without long-poll may know no such address. The record tells in all these cases.
+    """
+    if response.status in {401, 403}:
+        raise error_in(response)
+    if response.status != 200:
+        return None
+    seen = _observation(read(response, Job), response.content, is_result=True)
+    state = _state(seen)
+    return seen if state is not None and state.is_final else None
+
+
+def _result_object(response: Response) -> dict[str, Any]:
+    """The result; empty where the server keeps none, for a job that never ran, say."""
+    if response.status == 200:
+        return _object(response)
+    if response.status in {401, 403, 429} or response.status >= 500:
+        raise error_in(response)
+    return {}
+
+
+def _result_observations(result: dict[str, Any], raw: bytes) -> tuple[Observation, ...]:
+    if not result:
+        return ()
+    return (_observation(read_item(result, Job), raw, is_result=True),)
+
+
+def _outputs(details: JobDetails) -> dict[str, Any]:
+    return {"download_url": details.resultDatasetDownloadUrl} if details.resultDatasetDownloadUrl else {}
+
+
+def _artifacts(details: JobDetails) -> tuple[ArtifactSource, ...]:
+    url = details.resultDatasetDownloadUrl
+    if not url:
+        return ()
+    name = PurePosixPath(unquote(urlsplit(url).path)).name or "result"
+    return (ArtifactSource(name=name, location=url),)
+
+
+def _metrics(details: JobDetails) -> dict[str, float]:
+    """Numbers by name. The unit of the peak memory is not documented; the others are in their names."""
+    metrics = {
+        "features_written": details.featureOutputCount,
+        "elapsed_seconds": _from_milliseconds(details.elapsedTime),
+        "cpu_seconds": _from_milliseconds(details.cpuTime),
+        "cpu_percent": details.cpuPercent,
+        "peak_memory": details.peakMemoryUsage,
+        "log_lines": details.lineCount,
+        "warnings": details.warningCount,
+        "errors": details.errorCount,
+    }
+    return {name: value for name, value in metrics.items() if value is not None}
+
+
+def _from_milliseconds(duration: float | None) -> float | None:
+    return None if duration is None else duration / 1000
+
+
+# Lists
+
+
+def _groups(query: RunQuery) -> list[list[str]]:
+    """The statuses to ask for, in groups that may stand in one request."""
+    groups = [
+        [word for state, word in group.items() if not query.states or state in query.states]
+        for group in (ACTIVE, COMPLETED)
+    ]
+    return [group for group in groups if group]
+
+
+def _list_query(statuses: list[str], query: RunQuery, offset: int) -> tuple[tuple[str, str], ...]:
+    parts = [("status", status) for status in statuses]
+    if query.flow is not None:
+        repository, workspace = split_flow(query.flow)
+        parts += [("repository", repository), ("workspace", workspace)]
+    if statuses[0] in COMPLETED.values():
+        parts.append(("sort", "timeFinished_desc"))
+    limit = PAGE if query.limit is None else max(1, min(query.limit, PAGE))
+    return (*parts, ("limit", str(limit)), ("offset", str(offset)))
+
+
+def _read_page(response: Response) -> Items:
+    if response.status != 200:
+        raise error_in(response)
+    return read(response, Items)
+
+
+def _offset_after(page: Items, offset: int) -> int | None:
+    """Where the next page starts. Without a total, a page shorter than its limit is the last."""
+    after = offset + len(page.items)
+    if not page.items:
+        return None
+    if page.totalCount is not None and page.totalCount >= 0:
+        return after if after < page.totalCount else None
+    return after if page.limit is not None and 0 < page.limit <= len(page.items) else None
+
+
+def _listed(item: Any) -> Listed:
+    job_id, job = read_item(item, JobId), read_item(item, Job)
+    observation = _observation(job, json.dumps(item).encode())
+    return Listed(str(job_id.id), observation.flow or "", observation)
+
+
+def _flow_info(item: Any) -> FlowInfo:
+    workspace = read_item(item, Workspace)
+    return FlowInfo(
+        flow=f"{workspace.repositoryName}/{workspace.name}",
+        title=workspace.title or None,
+        description=workspace.description or None,
+    )
+
+
+# Health
+
+
+def _readiness(response: Response) -> tuple[bool | None, str | None]:
+    """Unhealthy is 503 with the same keys; anything else that answers is not the vendor."""
+    try:
+        readiness = read(response, Readiness)
+    except FlowrunnerError:
+        return None, None
+    return response.status == 200 and fold(readiness.status) == "ok", readiness.message
+
+
+def _version(response: Response) -> str | None:
+    try:
+        version = read(response, Version)
+    except FlowrunnerError:
+        return None
+    return version.buildString or (None if version.buildNumber is None else f"Build {version.buildNumber}")
+
+
+def _authenticated(probe: Response) -> tuple[bool | None, str | None]:
+    """A credential without the right to list workspaces is accepted all the same."""
+    if probe.status == 200 and _is_a(probe, Items):
+        return True, None
+    problem = error_in(probe)
+    if isinstance(problem, AuthenticationError):
+        return False, problem.message
+    return (True if isinstance(problem, PermissionDenied) else None), problem.message

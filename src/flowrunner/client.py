@@ -1,0 +1,587 @@
+"""The clients and their runs: thin, since all they do is written once in `operations`.
+
+The sync and the async classes stand side by side and differ in `await` alone; read one and you know the other.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from flowrunner.clock import SystemClock
+from flowrunner.drive import adrive, drive
+from flowrunner.errors import FlowrunnerError
+from flowrunner.models import Artifact, AsyncArtifact
+from flowrunner.operations import Ask, Operations, Selection
+from flowrunner.plans import Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from datetime import timedelta
+    from pathlib import Path
+    from types import TracebackType
+
+    from flowrunner.backend import Backend, Capability
+    from flowrunner.clock import Clock
+    from flowrunner.config import Connection
+    from flowrunner.events import OnEvent
+    from flowrunner.http import AsyncHttpSession, HttpSession
+    from flowrunner.models import (
+        ArtifactSource,
+        CancelOutcome,
+        FlowInfo,
+        FlowSpec,
+        Health,
+        RunRef,
+        RunResult,
+        RunState,
+        RunStatus,
+        SubmitOptions,
+    )
+    from flowrunner.operations import Operation, Pause, RunRecord
+    from flowrunner.plans import Step
+
+__all__ = ["AsyncClient", "AsyncRun", "Client", "Run", "connect", "connect_async"]
+
+T = TypeVar("T")
+
+
+def connect(
+    name: str | None = None,
+    /,
+    *,
+    backend: str | type[Backend] | None = None,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    on_event: OnEvent | None = None,
+    **settings: Any,
+) -> Client:
+    """Connect to a workflow server. Nothing is asked of it yet.
+
+    Args:
+        name: of a connection in the configuration.
+        backend: the vendor, by name or class; with it and without a name, all settings are given here.
+        config: a configuration file, or its content, instead of the usual search.
+        on_event: called with every event, see `flowrunner.events`.
+        **settings: of the connection; they win over the environment and the file.
+
+    Raises:
+        ConfigError: something about that is wrong; the text says what.
+    """
+    return Client(_resolve(name, backend, config, settings), on_event=on_event)
+
+
+def connect_async(
+    name: str | None = None,
+    /,
+    *,
+    backend: str | type[Backend] | None = None,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    on_event: OnEvent | None = None,
+    **settings: Any,
+) -> AsyncClient:
+    """As `connect`, for a program that runs on asyncio. The call itself is not awaited."""
+    return AsyncClient(_resolve(name, backend, config, settings), on_event=on_event)
+
+
+def _resolve(
+    name: str | None,
+    backend: str | type[Backend] | None,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None,
+    settings: dict[str, Any],
+) -> Connection:
+    from flowrunner.config import resolve
+
+    return resolve(name, backend=backend, config=config, arguments=settings)
+
+
+class _ClientBase:
+    """What both clients share: what needs no waiting."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        on_event: OnEvent | None = None,
+        clock: Clock | None = None,
+        artifact: Callable[[ArtifactSource], Any],
+    ) -> None:
+        self._connection = connection
+        self._backend = connection.backend(connection.settings)
+        self._clock = clock or SystemClock()
+        self._operations = Operations(
+            connection, self._backend, clock=self._clock, on_event=on_event, artifact=artifact
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} over {self.backend}>"
+
+    @property
+    def name(self) -> str:
+        """The connection: its configured name, or `backend@host:port/prefix`."""
+        return self._connection.name
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend."""
+        return self._backend.name
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this connection can do."""
+        return self._backend.capabilities
+
+    def _locally(self, function: Callable[[], T]) -> T:
+        try:
+            return function()
+        except FlowrunnerError as error:
+            self._operations.located(error)
+            raise
+
+    def _session_arguments(self) -> dict[str, Any]:
+        return {
+            "base_url": self._backend.base_url,
+            "settings": self._connection.settings,
+            "authorize": self._backend.authorize,
+            "renew": lambda: self._connection.backend(self._connection.reload()).authorize(),
+            "clock": self._clock,
+        }
+
+
+class Client(_ClientBase):
+    """A connection to a workflow server. Safe to share between threads; close it, or use it in a `with` block."""
+
+    def __init__(self, connection: Connection, *, on_event: OnEvent | None = None, clock: Clock | None = None) -> None:
+        from flowrunner.http import HttpSession
+
+        super().__init__(connection, on_event=on_event, clock=clock, artifact=self._artifact)
+        self._session: HttpSession = HttpSession(**self._session_arguments())
+
+    def submit(
+        self,
+        flow: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        payload: Any = None,
+        options: SubmitOptions | None = None,
+        key: str | None = None,
+    ) -> Run:
+        """Start a run: one request, at most once.
+
+        Args:
+            flow: what to run, in the vendor's spelling.
+            parameters: values by name, checked against the flow's description where there is one.
+            payload: data for the flow, for a backend with the capability PAYLOAD.
+            options: how to run it.
+            key: the caller's idempotency key, for a backend with the capability RECONCILE.
+
+        Raises:
+            SubmissionUncertain: it is not known whether a run was started. Nothing was sent twice.
+            FlowNotFound: the vendor has no such flow.
+            InvalidParameters: the parameters do not fit, see `.problems`.
+            UnsupportedOperation: the backend cannot do something asked for.
+        """
+        submission = self._locally(lambda: self._operations.submission(flow, parameters, payload, options, key))
+        return Run(self, self._perform(self._operations.submit(submission)))
+
+    def run(
+        self,
+        flow: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | timedelta | None = None,
+        server_wait: bool = False,
+        raise_on_failure: bool = True,
+        payload: Any = None,
+        options: SubmitOptions | None = None,
+        key: str | None = None,
+    ) -> RunResult:
+        """Start a run and wait for it, as `submit` and `Run.wait` do.
+
+        Args:
+            flow: as for `submit`, as are the arguments not named here.
+            parameters: as for `submit`.
+            timeout: seconds (or a timedelta) to wait.
+            server_wait: one request that the vendor answers when the run has ended. For short runs only: if the
+                connection is cut, or the timeout passes, whether there is a run and how it ends is unknown.
+            raise_on_failure: as for `Run.wait`.
+            payload: as for `submit`.
+            options: as for `submit`.
+            key: as for `submit`.
+        """
+        submission = self._locally(lambda: self._operations.submission(flow, parameters, payload, options, key))
+        operation = self._operations.run(
+            submission, timeout, server_wait=server_wait, raise_on_failure=raise_on_failure
+        )
+        return self._perform(operation)
+
+    def attach(self, ref: RunRef | str) -> Run:
+        """A run that was started before, by its reference. Nothing is asked of the vendor.
+
+        Raises:
+            InvalidRequest: the text is no reference, or the reference belongs to another connection.
+        """
+        return Run(self, self._locally(lambda: self._operations.attach(ref)))
+
+    def runs(
+        self,
+        *,
+        state: RunState | str | Iterable[RunState | str] | None = None,
+        flow: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Run]:
+        """The runs the vendor knows, newest first; pages are fetched as they are needed.
+
+        Args:
+            state: only runs in this state, or in one of these.
+            flow: only runs of this flow.
+            limit: so many at most.
+        """
+        query = self._locally(lambda: self._operations.run_query(state, flow, limit))
+        pages = self._pages(partial(self._operations.list_runs, query))
+        selection = Selection(limit)
+        if selection.is_full():
+            return
+        for item in pages:
+            if selection.takes(item):
+                yield Run(self, self._operations.listed(item))
+            if selection.is_full():
+                return
+
+    def flows(self) -> Iterator[FlowInfo]:
+        """What can be run."""
+        return self._pages(self._operations.list_flows)
+
+    def describe(self, flow: str) -> FlowSpec:
+        """What a flow takes.
+
+        Raises:
+            FlowNotFound: the vendor has no such flow, or the credential may not see it.
+        """
+        return self._perform(self._operations.describe(flow))
+
+    def health(self) -> Health:
+        """How the connection stands. A server that cannot be reached is an answer, not an error."""
+        return self._perform(self._operations.health())
+
+    def close(self) -> None:
+        """Close the connections; runs go on at the vendor. Closing twice does no harm."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _pages(self, operation: Callable[[Any], Operation[Any]]) -> Iterator[Any]:
+        cursor = None
+        while True:
+            page = self._perform(operation(cursor))
+            yield from page.items
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def _artifact(self, source: ArtifactSource) -> Artifact:
+        return Artifact(**source.to_dict(), fetch=self._download)
+
+    def _download(self, artifact: ArtifactSource, to: Path) -> Path:
+        return self._perform(self._operations.download(artifact, to))
+
+    def _perform(self, operation: Operation[T], ref: RunRef | None = None) -> T:
+        try:
+            return drive(operation, self._step)
+        except FlowrunnerError as error:
+            self._operations.located(error, ref)
+            raise
+
+    def _step(self, step: Ask[Any] | Pause) -> Any:
+        if isinstance(step, Ask):
+            return drive(step.plan, partial(self._send, step))
+        return self._clock.sleep(step.seconds)
+
+    def _send(self, asked: Ask[Any], step: Step) -> Any:
+        if isinstance(step, Request):
+            return self._session.send(step, retry=asked.retry, at_most=asked.at_most)
+        return step.function()
+
+
+class _RunBase:
+    """What both kinds of run share: what is known, without asking."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self._record = record
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.ref} {self.status.state}>"
+
+    @property
+    def ref(self) -> RunRef:
+        """Where the run lives; `str()` of it is one line that `attach` takes."""
+        return self._record.ref
+
+    @property
+    def id(self) -> str | None:
+        """The vendor's id; None while it is not known whether the vendor has the run."""
+        return self._record.ref.id
+
+    @property
+    def flow(self) -> str:
+        """The flow, in the vendor's spelling."""
+        return self._record.ref.flow
+
+    @property
+    def status(self) -> RunStatus:
+        """What is known; nothing is asked."""
+        return self._record.status
+
+    @property
+    def history(self) -> tuple[RunStatus, ...]:
+        """What was known, one entry a change, oldest first; the last 200."""
+        return tuple(self._record.history)
+
+
+class Run(_RunBase):
+    """A run: follow it, cancel it, read what it made."""
+
+    def __init__(self, client: Client, record: RunRecord) -> None:
+        super().__init__(record)
+        self._client = client
+
+    def refresh(self) -> RunStatus:
+        """Look once.
+
+        Raises:
+            RunNotFound: the vendor does not know the run, and nobody has seen it before.
+            FlowrunnerError: what happened; it says nothing about the run.
+        """
+        return self._perform(self._operations.refresh(self._record))
+
+    def wait(
+        self, timeout: float | timedelta | None = None, *, until: str = "terminal", raise_on_failure: bool = True
+    ) -> RunResult:
+        """Wait for the end.
+
+        Args:
+            timeout: seconds (or a timedelta) to wait for it, without end if None; 0 looks once.
+            until: `terminal`, or `attention` to return also when the run waits for a person or an event.
+            raise_on_failure: whether a run that did not succeed is an error.
+
+        Raises:
+            RunFailed: it failed.
+            RunCancelled: it was cancelled.
+            RunLost: the vendor no longer knows it.
+            InputRequired: it waits for a person, whatever `raise_on_failure`.
+            WaitTimeout: our wait is over; the run goes on and can be waited for again.
+            ContactLost: the vendor could not be reached for `contact_budget`; as above.
+        """
+        operation = self._operations.wait(self._record, timeout, until, raise_on_failure=raise_on_failure)
+        return self._perform(operation)
+
+    def watch(self, timeout: float | timedelta | None = None) -> Iterator[RunStatus]:
+        """Every change from now on, as it is seen; ends after the final one. A run that has ended shows that alone.
+
+        Raises:
+            WaitTimeout: as `wait`.
+            ContactLost: as `wait`.
+        """
+        watching = self._operations.watch(self._record, timeout)
+        while (status := self._perform(watching.next())) is not None:
+            yield status
+
+    def cancel(self) -> CancelOutcome:
+        """Ask the vendor to cancel.
+
+        Returns:
+            CONFIRMED, REQUESTED (wait for the end), or TOO_LATE (`status` says how it had ended).
+        """
+        return self._perform(self._operations.cancel(self._record))
+
+    def result(self) -> RunResult:
+        """Outputs, artifacts and metrics of the finished run, however it ended.
+
+        Raises:
+            InvalidRequest: it has not ended.
+        """
+        return self._perform(self._operations.result(self._record))
+
+    @property
+    def _operations(self) -> Operations:
+        return self._client._operations  # noqa: SLF001 - a run is part of its client
+
+    def _perform(self, operation: Operation[T]) -> T:
+        return self._client._perform(operation, self.ref)  # noqa: SLF001 - as above
+
+
+class AsyncClient(_ClientBase):
+    """As `Client`, for one event loop: methods are awaited, iterators are asynchronous."""
+
+    def __init__(self, connection: Connection, *, on_event: OnEvent | None = None, clock: Clock | None = None) -> None:
+        from flowrunner.http import AsyncHttpSession
+
+        super().__init__(connection, on_event=on_event, clock=clock, artifact=self._artifact)
+        self._session: AsyncHttpSession = AsyncHttpSession(**self._session_arguments())
+
+    async def submit(
+        self,
+        flow: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        payload: Any = None,
+        options: SubmitOptions | None = None,
+        key: str | None = None,
+    ) -> AsyncRun:
+        """As `Client.submit`."""
+        submission = self._locally(lambda: self._operations.submission(flow, parameters, payload, options, key))
+        return AsyncRun(self, await self._perform(self._operations.submit(submission)))
+
+    async def run(
+        self,
+        flow: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - the public contract, and a run is not cancelled
+        server_wait: bool = False,
+        raise_on_failure: bool = True,
+        payload: Any = None,
+        options: SubmitOptions | None = None,
+        key: str | None = None,
+    ) -> RunResult:
+        """As `Client.run`."""
+        submission = self._locally(lambda: self._operations.submission(flow, parameters, payload, options, key))
+        operation = self._operations.run(
+            submission, timeout, server_wait=server_wait, raise_on_failure=raise_on_failure
+        )
+        return await self._perform(operation)
+
+    def attach(self, ref: RunRef | str) -> AsyncRun:
+        """As `Client.attach`; it is not awaited."""
+        return AsyncRun(self, self._locally(lambda: self._operations.attach(ref)))
+
+    async def runs(
+        self,
+        *,
+        state: RunState | str | Iterable[RunState | str] | None = None,
+        flow: str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[AsyncRun]:
+        """As `Client.runs`."""
+        query = self._locally(lambda: self._operations.run_query(state, flow, limit))
+        pages = self._pages(partial(self._operations.list_runs, query))
+        selection = Selection(limit)
+        if selection.is_full():
+            return
+        async for item in pages:
+            if selection.takes(item):
+                yield AsyncRun(self, self._operations.listed(item))
+            if selection.is_full():
+                return
+
+    def flows(self) -> AsyncIterator[FlowInfo]:
+        """As `Client.flows`."""
+        return self._pages(self._operations.list_flows)
+
+    async def describe(self, flow: str) -> FlowSpec:
+        """As `Client.describe`."""
+        return await self._perform(self._operations.describe(flow))
+
+    async def health(self) -> Health:
+        """As `Client.health`."""
+        return await self._perform(self._operations.health())
+
+    async def close(self) -> None:
+        """As `Client.close`."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _pages(self, operation: Callable[[Any], Operation[Any]]) -> AsyncIterator[Any]:
+        cursor = None
+        while True:
+            page = await self._perform(operation(cursor))
+            for item in page.items:
+                yield item
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def _artifact(self, source: ArtifactSource) -> AsyncArtifact:
+        return AsyncArtifact(**source.to_dict(), fetch=self._download)
+
+    async def _download(self, artifact: ArtifactSource, to: Path) -> Path:
+        return await self._perform(self._operations.download(artifact, to))
+
+    async def _perform(self, operation: Operation[T], ref: RunRef | None = None) -> T:
+        try:
+            return await adrive(operation, self._step)
+        except FlowrunnerError as error:
+            self._operations.located(error, ref)
+            raise
+
+    async def _step(self, step: Ask[Any] | Pause) -> Any:
+        if isinstance(step, Ask):
+            return await adrive(step.plan, partial(self._send, step))
+        return await self._clock.asleep(step.seconds)
+
+    async def _send(self, asked: Ask[Any], step: Step) -> Any:
+        if isinstance(step, Request):
+            return await self._session.send(step, retry=asked.retry, at_most=asked.at_most)
+        import asyncio
+
+        return await asyncio.to_thread(step.function)
+
+
+class AsyncRun(_RunBase):
+    """As `Run`, of an `AsyncClient`."""
+
+    def __init__(self, client: AsyncClient, record: RunRecord) -> None:
+        super().__init__(record)
+        self._client = client
+
+    async def refresh(self) -> RunStatus:
+        """As `Run.refresh`."""
+        return await self._perform(self._operations.refresh(self._record))
+
+    async def wait(
+        self,
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - the public contract, and a run is not cancelled
+        *,
+        until: str = "terminal",
+        raise_on_failure: bool = True,
+    ) -> RunResult:
+        """As `Run.wait`. Cancelling the task that waits leaves the run as it is."""
+        operation = self._operations.wait(self._record, timeout, until, raise_on_failure=raise_on_failure)
+        return await self._perform(operation)
+
+    async def watch(
+        self,
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - as above
+    ) -> AsyncIterator[RunStatus]:
+        """As `Run.watch`."""
+        watching = self._operations.watch(self._record, timeout)
+        while (status := await self._perform(watching.next())) is not None:
+            yield status
+
+    async def cancel(self) -> CancelOutcome:
+        """As `Run.cancel`."""
+        return await self._perform(self._operations.cancel(self._record))
+
+    async def result(self) -> RunResult:
+        """As `Run.result`."""
+        return await self._perform(self._operations.result(self._record))
+
+    @property
+    def _operations(self) -> Operations:
+        return self._client._operations  # noqa: SLF001 - a run is part of its client
+
+    async def _perform(self, operation: Operation[T]) -> T:
+        return await self._client._perform(operation, self.ref)  # noqa: SLF001 - as above

@@ -1,0 +1,125 @@
+"""Find and read the file that configures connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+
+from flowrunner.errors import ConfigError
+from flowrunner.nearmiss import suggestion
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["Configuration", "read_configuration"]
+
+VARIABLE: Final = "FLOWRUNNER_CONFIG"
+"""The environment variable that names the file."""
+
+_PYPROJECT: Final = "pyproject.toml"
+
+
+@frozen
+class Configuration:
+    """What a file says.
+
+    Attributes:
+        connections: a table per connection, not checked further; credentials may be in them.
+        where: the file, as errors name it; or where one was looked for.
+        folder: what paths in it are relative to.
+    """
+
+    connections: Mapping[str, Any] = field(repr=False)
+    where: str
+    folder: Path
+
+
+def read_configuration(
+    config: str | os.PathLike[str] | Mapping[str, Any] | None, environ: Mapping[str, str]
+) -> Configuration:
+    """The configuration given, else the one `$FLOWRUNNER_CONFIG` names, else the first one found.
+
+    Looked for are `./flowrunner.toml`, the table `[tool.flowrunner]` of `./pyproject.toml`, and `config.toml` in the
+    user's configuration folder. None of them need exist.
+
+    Args:
+        config: the path of a file, or what a file would say.
+        environ: where `$FLOWRUNNER_CONFIG` is looked up; empty counts as unset.
+
+    Raises:
+        ConfigError: a file that was named does not exist, or a file cannot be read or has something unknown in it.
+    """
+    if isinstance(config, Mapping):
+        return _checked(config, "the mapping given as `config`", Path.cwd())
+    if config is not None:
+        return _named(Path(config), "given as `config`")
+    if path := environ.get(VARIABLE):
+        return _named(Path(path), f"named by ${VARIABLE}")
+    return _found()
+
+
+def _named(path: Path, how: str) -> Configuration:
+    content = _content(path)
+    if content is None:
+        raise ConfigError(f"the configuration {_label(path)}, {how}, does not exist")
+    return _checked(content, _label(path), path.absolute().parent)
+
+
+def _found() -> Configuration:
+    from platformdirs import user_config_path
+
+    here = Path.cwd()
+    candidates = [here / "flowrunner.toml", here / _PYPROJECT, user_config_path("flowrunner") / "config.toml"]
+    for path in candidates:
+        content = _content(path)
+        if content is not None:
+            return _checked(content, _label(path), path.parent)
+    return Configuration({}, f"any of {', '.join(map(_label, candidates))} (${VARIABLE} is not set)", here)
+
+
+def _label(path: Path) -> str:
+    return f"[tool.flowrunner] in {path}" if path.name == _PYPROJECT else str(path)
+
+
+def _content(path: Path) -> Any:
+    """What the file says to us; None where it is absent, or is a pyproject.toml that says nothing."""
+    document = _parsed(path)
+    if document is None or path.name != _PYPROJECT:
+        return document
+    tool = document.get("tool")
+    return tool.get("flowrunner") if isinstance(tool, dict) else None
+
+
+def _parsed(path: Path) -> dict[str, Any] | None:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not TOML: {error}"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except ValueError:
+        problem = "is not UTF-8 text, or that is no path"
+    # Raised out here: the errors above carry the whole text of the file, credentials and all.
+    raise ConfigError(f"{path} {problem}")
+
+
+def _checked(content: Any, where: str, folder: Path) -> Configuration:
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{where} must be a table, not {type(content).__name__}")
+    for key in content:
+        if key != "connections":
+            raise ConfigError(f"unknown key {key!r} in {where}: {suggestion(key, ['connections'])}")
+    connections = content.get("connections", {})
+    if not isinstance(connections, Mapping):
+        raise ConfigError(f"[connections] in {where} must be a table, not {type(connections).__name__}")
+    for name in connections:
+        if not isinstance(name, str):
+            raise ConfigError(f"the name of a connection in {where} must be a text, not {type(name).__name__}")
+    return Configuration(connections, where, folder)

@@ -1,0 +1,91 @@
+"""When to look at a run again, and when to give up. Pure: time comes in as an argument."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from flowrunner.errors import (
+    AuthenticationError,
+    ClientClosed,
+    ConfigError,
+    InvalidRequest,
+    PermissionDenied,
+    RunNotFound,
+    UnsupportedOperation,
+)
+
+if TYPE_CHECKING:
+    from flowrunner.backend import Settings
+    from flowrunner.errors import FlowrunnerError
+
+__all__ = ["Contact", "HoldTrust", "ends_following", "pause_after"]
+
+SHARE_OF_AGE: Final = 0.1
+"""A run that is as old as ten of these is looked at again after one: seen late by a tenth of its length, at most."""
+
+
+def pause_after(age: float, settings: Settings) -> float:
+    """Seconds until the next look at a run of this age (in seconds)."""
+    return min(max(SHARE_OF_AGE * age, settings.poll_min), settings.poll_max)
+
+
+def ends_following(error: FlowrunnerError) -> bool:
+    """Whether a failed look is one that looking again cannot mend."""
+    if isinstance(error, InvalidRequest):
+        return error.http_status is None
+    if isinstance(error, PermissionDenied):
+        return not error.transient
+    return isinstance(error, AuthenticationError | RunNotFound | ClientClosed | ConfigError | UnsupportedOperation)
+
+
+class Contact:
+    """How long the vendor has not been heard of, while a run is followed.
+
+    Args:
+        budget: seconds without a readable answer that are borne.
+        now: monotonic seconds.
+    """
+
+    def __init__(self, budget: float, now: float) -> None:
+        self._budget = budget
+        self._last = now
+        self.failures = 0
+
+    def succeeded(self, now: float) -> bool:
+        """Note a readable answer; whether it ends a time without."""
+        was_lost = self.failures > 0
+        self._last, self.failures = now, 0
+        return was_lost
+
+    def failed(self, now: float) -> bool:
+        """Note a failed look; whether the budget is used up."""
+        self.failures += 1
+        return now - self._last >= self._budget
+
+    def pause(self, settings: Settings, retry_after: float | None) -> float:
+        """Seconds until the next try: longer with each failure, and never sooner than the vendor wants."""
+        backoff = settings.poll_min * 2.0 ** min(self.failures - 1, 16)
+        return max(min(backoff, settings.poll_max), retry_after or 0.0)
+
+
+class HoldTrust:
+    """Whether it makes sense to ask the vendor to hold requests: some do not, and some proxies cut what is held."""
+
+    IN_VAIN: Final = 2
+    """Asked in vain so often in a row, it is asked no more."""
+
+    def __init__(self) -> None:
+        self._in_vain = 0
+
+    def __bool__(self) -> bool:
+        return self._in_vain < self.IN_VAIN
+
+    def judge(self, hold: float, elapsed: float, *, ended: bool) -> bool:
+        """Note how a held request went; whether it was held, so that asking again at once is polite."""
+        held = ended or elapsed >= hold / 2
+        self._in_vain = 0 if held else self._in_vain + 1
+        return held
+
+    def failed(self) -> None:
+        """Note that a held request failed."""
+        self._in_vain += 1

@@ -1,0 +1,443 @@
+"""HTTP: the only module that knows httpx. It sends `Request`s, and knows no vendor.
+
+It works on httpx's transports rather than on its client: a connection needs no cookie jar, no redirects, no event hooks and
+no log of every address, and a third of the time of a small request goes there. `Wire` holds all that does no I/O;
+`HttpSession` and `AsyncHttpSession` differ in `await`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import threading
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from flowrunner import __version__
+from flowrunner.answers import retry_after
+from flowrunner.config import is_loopback
+from flowrunner.errors import ClientClosed, InvalidRequest, ProtocolError, TransportError
+from flowrunner.files import Partial
+from flowrunner.plans import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flowrunner.backend import Settings
+    from flowrunner.clock import Clock
+    from flowrunner.plans import Request
+    from flowrunner.secret import Secret
+
+__all__ = ["AsyncHttpSession", "HttpSession"]
+
+MAX_BODY: Final = 64 * 2**20
+"""Bytes of an answer that are read into memory; files are streamed and have no such bound."""
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds to establish a connection, unless the connection's `timeout` is shorter."""
+PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses after which asking again may help."""
+
+
+class Gate:
+    """Lets requests of a connection pass one by one: not faster than configured, and not before the vendor wants."""
+
+    def __init__(self, per_second: float | None) -> None:
+        self._interval = 1.0 / per_second if per_second else 0.0
+        self._opens = float("-inf")
+        self._lock = threading.Lock()
+
+    def reserve(self, now: float) -> float:
+        """Take the next place; the seconds until it is due."""
+        if not self._interval and self._opens <= now:
+            return 0.0
+        with self._lock:
+            due = max(now, self._opens)
+            self._opens = due + self._interval
+        return due - now
+
+    def hold(self, now: float, seconds: float) -> None:
+        """Let nothing pass for so many seconds."""
+        with self._lock:
+            self._opens = max(self._opens, now + seconds)
+
+
+class _Again(Exception):  # noqa: N818 - a signal to stamina, never seen outside
+    """Asking again may help; `wait` is True for the usual backoff, or the seconds the vendor wants."""
+
+    def __init__(self, wait: bool | float) -> None:  # noqa: FBT001 - stamina's own convention
+        super().__init__()
+        self.wait = wait
+
+
+def _backoff(error: Exception) -> bool | float:
+    return error.wait if isinstance(error, _Again) else False
+
+
+class Wire:
+    """What both sessions share: building requests, choosing transports, judging outcomes.
+
+    Args:
+        base_url: where `Request.path` starts.
+        settings: of the connection.
+        authorize: the headers that carry the credential.
+        renew: the same, with the credential read again from where it comes from.
+        clock: time.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        settings: Settings,
+        *,
+        authorize: Callable[[], Mapping[str, Secret]],
+        renew: Callable[[], Mapping[str, Secret]],
+        clock: Clock,
+    ) -> None:
+        self._base = base_url
+        self._origin = _origin(httpx.URL(base_url))
+        self._settings = settings
+        self._credentials = authorize()
+        self._reread = renew
+        self._clock = clock
+        self._gate = Gate(settings.requests_per_second)
+        self._headers = httpx.Headers({"Accept": "application/json", "User-Agent": f"flowrunner/{__version__}"})
+        self._timeout = _timeouts(settings.timeout, settings.timeout)
+        self._pid = os.getpid()
+        self._transports: dict[tuple[str | None, bool], Any] = {}
+        self._closed = False
+
+    def _build(self, request: Request, at_most: float | None) -> httpx.Request:
+        url = _url(request.path if "://" in request.path else self._base + request.path, request.query)
+        headers = self._headers.copy()
+        headers.update(request.headers)
+        content = request.content
+        if request.json is not None:
+            headers.setdefault("Content-Type", "application/json")
+            content = _json_bytes(request.json)
+        if not request.anonymous and _origin(url) == self._origin:
+            for name, value in self._credentials.items():
+                headers[name] = value.reveal()
+        timeout = self._timeout
+        if request.timeout is not None or at_most is not None:
+            wait = request.timeout or self._settings.timeout
+            timeout = _timeouts(self._settings.timeout, wait if at_most is None else min(wait, at_most))
+        return httpx.Request(request.method, url, headers=headers, content=content, extensions={"timeout": timeout})
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClientClosed("the client is closed: connect again")
+        if self._pid != os.getpid():
+            # A connection that parent and child share would mix up their answers. The parent's are not closed here:
+            # that would end its TLS sessions.
+            self._transports = {}
+            self._pid = os.getpid()
+
+    def _transport_key(self, request: Request, url: httpx.URL) -> tuple[str | None, bool]:
+        return self._settings.proxy or _environment_proxy(url.scheme, url.host), request.repeatable
+
+    def _transport_arguments(self, key: tuple[str | None, bool]) -> dict[str, Any]:
+        proxy, keep_alive = key
+        most = self._settings.max_connections
+        # A submission goes over a fresh connection: on one that the server is just closing, it could not be told
+        # whether it arrived.
+        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most if keep_alive else 0)
+        return {"verify": _tls(self._settings.ca_file), "proxy": proxy, "limits": limits, "trust_env": False}
+
+    def _again(self, request: Request, outcome: Response | TransportError) -> bool | float:
+        """Whether to send it again: False, True after the usual backoff, or the seconds the vendor wants first."""
+        if isinstance(outcome, TransportError):
+            return outcome.transient and (request.repeatable or not outcome.maybe_arrived)
+        if outcome.status not in PASSING:
+            return False
+        wait = retry_after(outcome.headers)
+        never_acted = outcome.status == 429 or (outcome.status == 503 and wait is not None)  # noqa: PLR2004
+        if not request.repeatable and not never_acted:
+            return False
+        return True if wait is None else wait
+
+    def _note(self, outcome: Response | TransportError) -> None:
+        """A `Retry-After` holds the whole connection, not one request."""
+        if isinstance(outcome, Response) and outcome.status in {429, 503}:
+            wait = retry_after(outcome.headers)
+            if wait:
+                self._gate.hold(self._clock.monotonic(), wait)
+
+    def _retry_arguments(self) -> dict[str, Any]:
+        return {"on": _backoff, "attempts": self._settings.retries + 1, "timeout": None}
+
+    def _renewed(self) -> bool:
+        """Read the credential again; whether it has changed."""
+        credentials = self._reread()
+        if credentials == self._credentials:
+            return False
+        self._credentials = credentials
+        return True
+
+
+class HttpSession(Wire):
+    """Sends requests, blocking."""
+
+    def send(self, request: Request, *, retry: bool = True, at_most: float | None = None) -> Response:
+        """Send a request.
+
+        Args:
+            request: what to send.
+            retry: send it again where that can do no harm and may help.
+            at_most: seconds to wait for an answer, where that is less than the request allows.
+
+        Returns:
+            The answer, of whatever status.
+
+        Raises:
+            TransportError: there was none.
+        """
+        used = self._credentials
+        outcome = self._try(request, at_most)
+        if isinstance(outcome, Response) and outcome.status == 401 and not request.anonymous:  # noqa: PLR2004
+            if used is not self._credentials or self._renewed():
+                outcome = self._try(request, at_most)
+        if retry and self._again(request, outcome) is not False:
+            outcome = self._retry(request, outcome, at_most)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
+
+    def _retry(
+        self, request: Request, outcome: Response | TransportError, at_most: float | None
+    ) -> Response | TransportError:
+        import stamina
+
+        try:
+            for attempt in stamina.retry_context(**self._retry_arguments()):
+                with attempt:
+                    if attempt.num > 1:
+                        outcome = self._try(request, at_most)
+                    wait = self._again(request, outcome)
+                    if wait is not False:
+                        raise _Again(wait)
+        except _Again:
+            pass  # all attempts are used up: the last outcome counts
+        return outcome
+
+    def _try(self, request: Request, at_most: float | None) -> Response | TransportError:
+        self._check_open()
+        pause = self._gate.reserve(self._clock.monotonic())
+        if pause:
+            self._clock.sleep(pause)
+        wire = self._build(request, at_most)
+        try:
+            answer = self._transport(request, wire.url).handle_request(wire)
+            try:
+                outcome: Response | TransportError = self._read(request, answer)
+            finally:
+                answer.close()
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            outcome = _translate(error, request, wire.url)
+        self._note(outcome)
+        return outcome
+
+    def _transport(self, request: Request, url: httpx.URL) -> httpx.HTTPTransport:
+        key = self._transport_key(request, url)
+        transport: httpx.HTTPTransport | None = self._transports.get(key)
+        if transport is None:
+            transport = self._transports.setdefault(key, httpx.HTTPTransport(**self._transport_arguments(key)))
+        return transport
+
+    def _read(self, request: Request, answer: httpx.Response) -> Response:
+        if request.save_to is not None and answer.is_success:
+            with Partial(request.save_to) as file:
+                for chunk in answer.iter_bytes():
+                    file.write(chunk)
+            return Response(answer.status_code, answer.headers)
+        body = _Body(answer)
+        for chunk in answer.iter_bytes():
+            body.add(chunk)
+        return body.response()
+
+    def close(self) -> None:
+        """Close every connection; once is enough, more does no harm."""
+        self._closed = True
+        transports, self._transports = self._transports, {}
+        for transport in transports.values():
+            transport.close()
+
+
+class AsyncHttpSession(Wire):
+    """Sends requests without blocking."""
+
+    async def send(self, request: Request, *, retry: bool = True, at_most: float | None = None) -> Response:
+        """As `HttpSession.send`."""
+        used = self._credentials
+        outcome = await self._try(request, at_most)
+        if isinstance(outcome, Response) and outcome.status == 401 and not request.anonymous:  # noqa: PLR2004
+            if used is not self._credentials or await self._renewed_in_thread():
+                outcome = await self._try(request, at_most)
+        if retry and self._again(request, outcome) is not False:
+            outcome = await self._retry(request, outcome, at_most)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
+
+    async def _renewed_in_thread(self) -> bool:
+        import asyncio
+
+        return await asyncio.to_thread(self._renewed)
+
+    async def _retry(
+        self, request: Request, outcome: Response | TransportError, at_most: float | None
+    ) -> Response | TransportError:
+        import stamina
+
+        try:
+            async for attempt in stamina.retry_context(**self._retry_arguments()):
+                with attempt:
+                    if attempt.num > 1:
+                        outcome = await self._try(request, at_most)
+                    wait = self._again(request, outcome)
+                    if wait is not False:
+                        raise _Again(wait)
+        except _Again:
+            pass  # all attempts are used up: the last outcome counts
+        return outcome
+
+    async def _try(self, request: Request, at_most: float | None) -> Response | TransportError:
+        self._check_open()
+        pause = self._gate.reserve(self._clock.monotonic())
+        if pause:
+            await self._clock.asleep(pause)
+        wire = self._build(request, at_most)
+        try:
+            answer = await self._transport(request, wire.url).handle_async_request(wire)
+            try:
+                outcome: Response | TransportError = await self._read(request, answer)
+            finally:
+                await answer.aclose()
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            outcome = _translate(error, request, wire.url)
+        self._note(outcome)
+        return outcome
+
+    def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+        key = self._transport_key(request, url)
+        transport: httpx.AsyncHTTPTransport | None = self._transports.get(key)
+        if transport is None:
+            transport = self._transports[key] = httpx.AsyncHTTPTransport(**self._transport_arguments(key))
+        return transport
+
+    async def _read(self, request: Request, answer: httpx.Response) -> Response:
+        if request.save_to is not None and answer.is_success:
+            import asyncio
+
+            with Partial(request.save_to) as file:
+                async for chunk in answer.aiter_bytes():
+                    await asyncio.to_thread(file.write, chunk)
+            return Response(answer.status_code, answer.headers)
+        body = _Body(answer)
+        async for chunk in answer.aiter_bytes():
+            body.add(chunk)
+        return body.response()
+
+    async def close(self) -> None:
+        """Close every connection; once is enough, more does no harm."""
+        self._closed = True
+        transports, self._transports = self._transports, {}
+        for transport in transports.values():
+            await transport.aclose()
+
+
+class _Body:
+    """Collects the body of an answer, up to `MAX_BODY`."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def add(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size > MAX_BODY:
+            text = f"the answer is larger than {MAX_BODY // 2**20} MiB: ask for less, or have it saved to a file"
+            raise ProtocolError(text, http_status=self._answer.status_code)
+        self._chunks.append(chunk)
+
+    def response(self) -> Response:
+        return Response(self._answer.status_code, self._answer.headers, b"".join(self._chunks))
+
+
+@lru_cache(maxsize=4096)
+def _url(address: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
+    # Parsing an address costs more than all else we do to a request, and polling asks for the same one again and again.
+    separator = "&" if "?" in address else "?"
+    text = address + separator + urlencode(query, quote_via=quote) if query else address
+    try:
+        return httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise InvalidRequest(f"{address!r} is not an address ({error}): check base_url") from None
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _timeouts(connection: float, read: float) -> dict[str, float]:
+    return {"connect": min(connection, CONNECT_TIMEOUT), "read": read, "write": connection, "pool": read}
+
+
+def _json_bytes(value: Any) -> bytes:
+    try:
+        return json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
+
+
+@cache
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    # Building one costs 20 ms, so all clients share it.
+    return httpx.create_ssl_context() if ca_file is None else ssl.create_default_context(cafile=ca_file)
+
+
+@lru_cache(maxsize=64)
+def _environment_proxy(scheme: str, host: str) -> str | None:
+    """The environment's proxy for a host; read once, and never for loopback."""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(scheme) or proxies.get("all")
+
+
+NEVER_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+"""The connection was never made, or the request never left."""
+
+
+def _translate(error: Exception, request: Request, url: httpx.URL) -> TransportError:
+    """Our error for httpx's, which is not chained: frames of the HTTP library hold the credential."""
+    text = str(error)
+    permanent = isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError) or "CERTIFICATE" in text
+    return TransportError(
+        f"no answer from {url.scheme}://{url.netloc.decode('ascii')} to {request.method} {url.path}: "
+        f"{text or type(error).__name__}. {_advice(error, text)}",
+        maybe_arrived=not isinstance(error, NEVER_SENT),
+        transient=not permanent,
+    )
+
+
+def _advice(error: Exception, text: str) -> str:
+    if "CERTIFICATE" in text:
+        return "Its certificate is not trusted: if it is signed by your own authority, set ca_file"
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return "Check base_url, that the server runs, and that this machine may reach it"
+    if isinstance(error, httpx.TimeoutException):
+        return "If the server is slow, raise the setting `timeout`"
+    return "The connection broke; try again"

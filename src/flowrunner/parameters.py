@@ -1,0 +1,107 @@
+"""Checking parameters against a flow's description, before anything is submitted. Pure."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from flowrunner.models import ParameterKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowrunner.models import FlowSpec, ParameterSpec
+
+__all__ = ["problems"]
+
+
+def problems(spec: FlowSpec, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with the parameters, as far as the description tells: a text per parameter, by its name.
+
+    A parameter is missing only if the description says that it is required and gives no default. What the description
+    leaves open is left to the server.
+    """
+    found = {name: _unknown(spec, name) for name in parameters if spec.parameter(name) is None}
+    for parameter in spec.parameters:
+        if parameter.name in parameters:
+            problem = _problem(parameter, parameters[parameter.name])
+            if problem is not None:
+                found[parameter.name] = problem
+        elif parameter.required and parameter.default is None and parameter.kind is not ParameterKind.MESSAGE:
+            found[parameter.name] = "is required and has no default: give it a value"
+    return found
+
+
+def _unknown(spec: FlowSpec, name: str) -> str:
+    names = [parameter.name for parameter in spec.parameters]
+    near = get_close_matches(name, names, n=1, cutoff=0.6) or [
+        known for known in names if known.lower() == name.lower()
+    ]
+    if near:
+        return f"is not a parameter of this flow: did you mean {near[0]}?"
+    return f"is not a parameter of this flow: it takes {', '.join(names) or 'none'}"
+
+
+def _problem(spec: ParameterSpec, value: Any) -> str | None:
+    if spec.kind is ParameterKind.MESSAGE:
+        return "is a text for people and takes no value"
+    if value is None:
+        return None
+    if isinstance(value, list | tuple):
+        if not spec.multiple and spec.kind is not ParameterKind.OTHER:
+            return "takes one value, not a list"
+        return next((problem for item in value if (problem := _single(spec, item)) is not None), None)
+    return _single(spec, value)
+
+
+def _single(spec: ParameterSpec, value: Any) -> str | None:
+    if spec.kind in {ParameterKind.NUMBER, ParameterKind.INTEGER}:
+        return _number(spec, value)
+    if spec.kind is ParameterKind.BOOLEAN:
+        return _boolean(value)
+    if spec.choices and not spec.open_choices and not _among(value, spec.choices):
+        return f"{_shown(spec, value)} is not among the choices: {', '.join(map(str, spec.choices))}"
+    return None
+
+
+def _number(spec: ParameterSpec, value: Any) -> str | None:
+    number = _as_number(value)
+    if number is None or (spec.kind is ParameterKind.INTEGER and number != int(number)):
+        wanted = "a whole number" if spec.kind is ParameterKind.INTEGER else "a number"
+        return f"{value!r} is not {wanted}"
+    if spec.minimum is not None and (number < spec.minimum or (spec.minimum_exclusive and number == spec.minimum)):
+        return (
+            f"{value!r} is too small: it must be {'more than' if spec.minimum_exclusive else 'at least'} {spec.minimum}"
+        )
+    if spec.maximum is not None and (number > spec.maximum or (spec.maximum_exclusive and number == spec.maximum)):
+        return (
+            f"{value!r} is too large: it must be {'less than' if spec.maximum_exclusive else 'at most'} {spec.maximum}"
+        )
+    if spec.multiple_of and abs(number / spec.multiple_of - round(number / spec.multiple_of)) > 1e-9:  # noqa: PLR2004
+        return f"{value!r} is not a multiple of {spec.multiple_of}"
+    return None
+
+
+def _as_number(value: Any) -> float | None:
+    """Numbers are taken as text, too: vendors do, and so do people who read them from a file."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if abs(number) != float("inf") and number == number else None  # noqa: PLR0124 - NaN
+
+
+def _boolean(value: Any) -> str | None:
+    if isinstance(value, bool) or str(value).lower() in {"true", "false", "yes", "no", "1", "0"}:
+        return None
+    return f"{value!r} is neither true nor false"
+
+
+def _among(value: Any, choices: tuple[Any, ...]) -> bool:
+    return value in choices or str(value) in {str(choice) for choice in choices}
+
+
+def _shown(spec: ParameterSpec, value: Any) -> str:
+    return "the value" if spec.kind is ParameterKind.PASSWORD else repr(value)

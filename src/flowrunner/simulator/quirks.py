@@ -1,0 +1,64 @@
+"""What the facts about FME Flow V4 leave open, as switches: the simulator can be each of the possible servers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from attrs import field, frozen
+from attrs.validators import ge, in_
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def _one_of(*options: Any) -> Any:
+    """Return a field that takes one of `options`; the first is the default."""
+    return field(default=options[0], validator=in_(options))
+
+
+@frozen(kw_only=True)
+class Quirks:
+    """How this FME Flow V4 decides what the facts leave open. The defaults are the most likely server.
+
+    Attributes:
+        long_poll: What `/result?longPoll=true` does: "hold" the request open; "ignore" the flag and answer at once;
+            "missing" and "not_allowed" answer 404 and 405.
+        unfinished_result: How `/result` says that the job has not ended: 202, 204, or 200 with the live word.
+        failed_result: How `/result` tells of a job that did not succeed: "body" is 200 with the result, "422" the
+            status with only a message, "422_result" the status with the result.
+        failed_sync: The same for `POST /jobs/sync`.
+        absent_times: How a record shows a time or a name that is not known yet: key "missing", "null", the Go "zero"
+            time (names are empty), or an "empty" string.
+        status_case: Whether status words are "lower" or "upper" case.
+        final_word: Whether `GET /jobs/{id}` and `GET /jobs` show the job's "own" final word or "complete" for all,
+            while the result keeps its own.
+        record_message: Whether `GET /jobs/{id}` shows the message of the end too: "missing" or "shown".
+        words: Words to serve instead of the vendor's, as `{"running": "PULLED"}`.
+        submit_status: The answer to an accepted `POST /jobs`: 202 or 200.
+        invalid_parameter_status: The answer to missing and wrong published parameters: 400 or 422.
+        missing_flow_status: The answer to an unknown repository or workspace: 404, 403 or 409.
+        parameters_shape: The list of parameters is a bare "array", or an object with the list under "items",
+            "parameters", "publishedParameters" or "value".
+        unfiltered_list: What `GET /jobs` without `status` lists: "all", "active" or "completed" jobs.
+        max_limit: The most records one page of `GET /jobs` holds; a greater `limit` is cut and echoed so.
+    """
+
+    long_poll: Literal["hold", "ignore", "missing", "not_allowed"] = _one_of("hold", "ignore", "missing", "not_allowed")
+    unfinished_result: Literal[202, 204, 200] = _one_of(202, 204, 200)
+    failed_result: Literal["body", "422", "422_result"] = _one_of("body", "422", "422_result")
+    failed_sync: Literal["body", "422", "422_result"] = _one_of("body", "422", "422_result")
+    absent_times: Literal["missing", "null", "zero", "empty"] = _one_of("missing", "null", "zero", "empty")
+    status_case: Literal["lower", "upper"] = _one_of("lower", "upper")
+    final_word: Literal["own", "complete"] = _one_of("own", "complete")
+    record_message: Literal["missing", "shown"] = _one_of("missing", "shown")
+    words: Mapping[str, str] = field(factory=dict, converter=MappingProxyType)
+    submit_status: Literal[202, 200] = _one_of(202, 200)
+    invalid_parameter_status: Literal[400, 422] = _one_of(400, 422)
+    missing_flow_status: Literal[404, 403, 409] = _one_of(404, 403, 409)
+    parameters_shape: Literal["array", "items", "parameters", "publishedParameters", "value"] = _one_of(
+        "array", "items", "parameters", "publishedParameters", "value"
+    )
+    unfiltered_list: Literal["all", "active", "completed"] = _one_of("all", "active", "completed")
+    max_limit: int = field(default=1000, validator=ge(1))

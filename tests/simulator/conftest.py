@@ -1,0 +1,30 @@
+"""One simulated FME Flow on a clock that the test moves, and a client of it."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from flowrunner.simulator import ManualClock, Simulator
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands still."""
+    return ManualClock()
+
+
+@pytest.fixture
+def simulator(clock):
+    """A server with one engine."""
+    with Simulator("fme-flow-v4", clock=clock, engines=1) as serving:
+        yield serving
+
+
+@pytest.fixture
+def api(simulator):
+    """A client that holds the token."""
+    headers = {"Authorization": f"fmetoken token={simulator.token}"}
+    # There is no TLS: loading the certificates of the system would only take time.
+    with httpx.Client(base_url=simulator.base_url, headers=headers, timeout=10, verify=False) as client:
+        yield client
