@@ -73,11 +73,12 @@ _HOMES = {
         "AuthenticationError", "BackendLoadError", "ClientClosed", "ConfigError", "ContactLost", "FlowNotFound",
         "FlowrunnerError", "InputRequired", "InvalidParameters", "InvalidRequest", "JournalError", "PermissionDenied",
         "ProtocolError", "RateLimited", "RunCancelled", "RunFailed", "RunLost", "RunNotFound", "SubmissionUncertain",
-        "TransportError", "UnknownBackend", "UnknownConnection", "UnsupportedOperation", "UnsupportedOption", "VendorError",
-        "WaitTimeout",
+        "TransportError", "UnknownBackend", "UnknownConnection", "UnsupportedOperation", "UnsupportedOption",
+        "VendorError", "WaitTimeout",
     ],
     "events": [
-        "Anomaly", "CheckSkipped", "ContactFailed", "ContactRestored", "Event", "StatusChanged", "Submitted", "UnknownWord",
+        "Anomaly", "CheckSkipped", "ContactFailed", "ContactRestored", "Event", "StatusChanged", "Submitted",
+        "UnknownWord",
     ],
     "models": [
         "Artifact", "AsyncArtifact", "CancelOutcome", "Cause", "FlowInfo", "FlowSpec", "Health", "ParameterKind",

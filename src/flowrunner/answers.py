@@ -1,7 +1,7 @@
 """Reading answers: JSON out of bytes, errors out of status codes, and what a submission's answer leaves open.
 
-What is here holds for HTTP and JSON as such. A vendor's own dialect belongs to its backend, which passes what it read of
-it (`vendor_message`) to `error_for`.
+What is here holds for HTTP and JSON as such. A vendor's own dialect belongs to its backend, which passes what it read
+of it (`vendor_message`) to `error_for`.
 """
 
 from __future__ import annotations

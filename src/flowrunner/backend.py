@@ -1,12 +1,13 @@
 """What a backend is: its settings, its capabilities, and its operations as plans.
 
-A backend is written once, as a class with a plan for each operation, and serves sync and async clients alike. It turns the
-calls of the protocol into requests and the answers into `Observation`s; it keeps no state about runs, judges no states
-and retries nothing.
+A backend is written once, as a class with a plan for each operation, and serves sync and async clients alike. It turns
+the calls of the protocol into requests and the answers into `Observation`s; it keeps no state about runs, judges no
+states and retries nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - annotations of settings are read at run time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +19,7 @@ from flowrunner.secret import Secret
 from flowrunner.states import Meaning, Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from flowrunner.plans import Page, Plan
@@ -64,9 +65,17 @@ def setting(
     *,
     default: Any = NOTHING,
     validator: Callable[[Any, Any, Any], None] | None = None,
+    shown: bool = True,
 ) -> Any:
-    """A field of a settings class, with the help text that the command line and the docs show."""
-    return field(default=default, validator=validator, metadata={"help": help})
+    """A field of a settings class, with the help text that the command line and the docs show.
+
+    Args:
+        help: one sentence.
+        default: without one, the setting is required.
+        validator: as attrs has them; it raises `ValueError`.
+        shown: whether the value may be printed. A proxy's address may hold a password.
+    """
+    return field(default=default, validator=validator, repr=shown, metadata={"help": help})
 
 
 def secret(help: str, *, default: Any = NOTHING) -> Any:  # noqa: A002 - as above
@@ -106,7 +115,9 @@ class Settings:
         "How often a request that may be repeated is sent again.", default=3, validator=_not_negative
     )
     ca_file: str | None = setting("A file of certificate authorities to trust instead of the usual ones.", default=None)
-    proxy: str | None = setting("Address of a proxy; else the environment's, except for loopback.", default=None)
+    proxy: str | None = setting(
+        "Address of a proxy; else the environment's, except for loopback.", default=None, shown=False
+    )
     allow_insecure: bool = setting("Send the credential over plain http, too.", default=False)
     check_parameters: bool = setting("Check parameters against the flow's description first.", default=True)
     status_map: Mapping[str, Meaning] = setting(
@@ -127,7 +138,7 @@ class Submission:
     flow: str
     parameters: Mapping[str, Any] = field(factory=dict)
     payload: Any = None
-    options: SubmitOptions = SubmitOptions()
+    options: SubmitOptions = field(factory=SubmitOptions)
     key: str | None = None
 
 
@@ -136,7 +147,7 @@ class Accepted:
     """The vendor has the run: its id, and what the answer says about its state."""
 
     id: str
-    observation: Observation = Observation()
+    observation: Observation = field(factory=Observation)
 
 
 @frozen
@@ -179,8 +190,8 @@ class Outcome:
 class Backend:
     """A vendor. Derive from it, fill in the class attributes, and write the plans of what the vendor can do.
 
-    `submit`, `observe` and `authorize` are what every backend has. Every other operation belongs to a capability; without
-    the capability the client raises `UnsupportedOperation` and the plan is never asked for.
+    `submit`, `observe` and `authorize` are what every backend has. Every other operation belongs to a capability;
+    without the capability the client raises `UnsupportedOperation` and the plan is never asked for.
 
     Attributes:
         name: by which configuration selects it.

@@ -5,7 +5,6 @@ The sync and the async classes stand side by side and differ in `await` alone; r
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -17,6 +16,7 @@ from flowrunner.operations import Ask, Operations, Selection
 from flowrunner.plans import Request
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from datetime import timedelta
     from pathlib import Path

@@ -19,7 +19,6 @@ from attrs import field, fields, frozen
 
 from flowrunner import registry
 from flowrunner.addresses import check_address, check_encrypted, is_loopback, place
-from flowrunner.backend import Backend, Settings
 from flowrunner.configfile import Configuration, read_configuration
 from flowrunner.credentials import obtain
 from flowrunner.errors import BackendLoadError, ConfigError, UnknownConnection
@@ -29,6 +28,8 @@ from flowrunner.settings import Setting, declared, from_text, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from flowrunner.backend import Backend, Settings
 
 __all__ = ["Connection", "is_loopback", "resolve"]
 

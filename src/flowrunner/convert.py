@@ -8,7 +8,6 @@ another type, it is None. So a server that writes a number where a text was expe
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
 
@@ -18,6 +17,8 @@ from flowrunner.answers import KEPT, json_of, senseless
 from flowrunner.errors import ProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flowrunner.plans import Response
 
 __all__ = ["read", "read_item", "structure", "utc"]

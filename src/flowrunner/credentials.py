@@ -110,6 +110,6 @@ def _sendable(value: str) -> Secret:
         raise ValueError("the credential has a line break or another control character in it")
     if value != value.strip():
         raise ValueError("the credential begins or ends with a blank")
-    if any(ord(character) > 0xFF for character in value):  # noqa: PLR2004 - the end of latin-1
+    if any(ord(character) > 0xFF for character in value):
         raise ValueError("the credential has characters in it that no HTTP header can carry")
     return Secret(value)

@@ -195,6 +195,7 @@ class InvalidParameters(InvalidRequest):
         self.problems: dict[str, str] = dict(problems or {})
 
     def redact(self, hide: Callable[[str], str]) -> None:
+        """As `FlowrunnerError.redact`, in what this class adds, too."""
         super().redact(hide)
         self.problems = {name: hide(text) for name, text in self.problems.items()}
 
@@ -235,6 +236,7 @@ class ProtocolError(FlowrunnerError):
         self.body = body
 
     def redact(self, hide: Callable[[str], str]) -> None:
+        """As `FlowrunnerError.redact`, in what this class adds, too."""
         super().redact(hide)
         self.body = hide(self.body)
 

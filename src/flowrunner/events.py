@@ -1,7 +1,7 @@
 """What happened, for a caller who wants to know: `connect(..., on_event=function)`.
 
-The function is called where the observation was made, in that thread or task, and should return at once. What it raises is
-logged and goes no further. Events hold no credentials.
+The function is called where the observation was made, in that thread or task, and should return at once. What it raises
+is logged and goes no further. Events hold no credentials.
 """
 
 from __future__ import annotations

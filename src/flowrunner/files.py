@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -35,6 +34,6 @@ class Partial:
         try:
             self._file.close()
             if kind is None:
-                os.replace(self._part, self._final)
+                self._part.replace(self._final)
         finally:
             self._part.unlink(missing_ok=True)

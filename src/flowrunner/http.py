@@ -1,8 +1,8 @@
 """HTTP: the only module that knows httpx. It sends `Request`s, and knows no vendor.
 
-It works on httpx's transports rather than on its client: a connection needs no cookie jar, no redirects, no event hooks and
-no log of every address, and a third of the time of a small request goes there. `Wire` holds all that does no I/O;
-`HttpSession` and `AsyncHttpSession` differ in `await`.
+It works on httpx's transports rather than on its client: a connection needs no cookie jar, no redirects, no event hooks
+and no log of every address, and part of the time of every small request goes there. `Wire` holds all that does no
+I/O; `HttpSession` and `AsyncHttpSession` differ in `await`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Gate:
             self._opens = max(self._opens, now + seconds)
 
 
-class _Again(Exception):  # noqa: N818 - a signal to stamina, never seen outside
+class _Again(Exception):
     """Asking again may help; `wait` is True for the usual backoff, or the seconds the vendor wants."""
 
     def __init__(self, wait: bool | float) -> None:  # noqa: FBT001 - stamina's own convention
@@ -155,10 +155,16 @@ class Wire:
         if outcome.status not in PASSING:
             return False
         wait = retry_after(outcome.headers)
-        never_acted = outcome.status == 429 or (outcome.status == 503 and wait is not None)  # noqa: PLR2004
+        never_acted = outcome.status == 429 or (outcome.status == 503 and wait is not None)
         if not request.repeatable and not never_acted:
             return False
         return True if wait is None else wait
+
+    def _ask_again(self, request: Request, outcome: Response | TransportError) -> None:
+        """Tell stamina, in the way it understands, that asking again may help."""
+        wait = self._again(request, outcome)
+        if wait is not False:
+            raise _Again(wait)
 
     def _note(self, outcome: Response | TransportError) -> None:
         """A `Retry-After` holds the whole connection, not one request."""
@@ -169,6 +175,9 @@ class Wire:
 
     def _retry_arguments(self) -> dict[str, Any]:
         return {"on": _backoff, "attempts": self._settings.retries + 1, "timeout": None}
+
+    def _refused(self, request: Request, outcome: Response | TransportError) -> bool:
+        return isinstance(outcome, Response) and outcome.status == 401 and not request.anonymous
 
     def _renewed(self) -> bool:
         """Read the credential again; whether it has changed."""
@@ -198,9 +207,8 @@ class HttpSession(Wire):
         """
         used = self._credentials
         outcome = self._try(request, at_most)
-        if isinstance(outcome, Response) and outcome.status == 401 and not request.anonymous:  # noqa: PLR2004
-            if used is not self._credentials or self._renewed():
-                outcome = self._try(request, at_most)
+        if self._refused(request, outcome) and (used is not self._credentials or self._renewed()):
+            outcome = self._try(request, at_most)
         if retry and self._again(request, outcome) is not False:
             outcome = self._retry(request, outcome, at_most)
         if isinstance(outcome, TransportError):
@@ -217,9 +225,7 @@ class HttpSession(Wire):
                 with attempt:
                     if attempt.num > 1:
                         outcome = self._try(request, at_most)
-                    wait = self._again(request, outcome)
-                    if wait is not False:
-                        raise _Again(wait)
+                    self._ask_again(request, outcome)
         except _Again:
             pass  # all attempts are used up: the last outcome counts
         return outcome
@@ -274,9 +280,8 @@ class AsyncHttpSession(Wire):
         """As `HttpSession.send`."""
         used = self._credentials
         outcome = await self._try(request, at_most)
-        if isinstance(outcome, Response) and outcome.status == 401 and not request.anonymous:  # noqa: PLR2004
-            if used is not self._credentials or await self._renewed_in_thread():
-                outcome = await self._try(request, at_most)
+        if self._refused(request, outcome) and (used is not self._credentials or await self._renewed_in_thread()):
+            outcome = await self._try(request, at_most)
         if retry and self._again(request, outcome) is not False:
             outcome = await self._retry(request, outcome, at_most)
         if isinstance(outcome, TransportError):
@@ -298,9 +303,7 @@ class AsyncHttpSession(Wire):
                 with attempt:
                     if attempt.num > 1:
                         outcome = await self._try(request, at_most)
-                    wait = self._again(request, outcome)
-                    if wait is not False:
-                        raise _Again(wait)
+                    self._ask_again(request, outcome)
         except _Again:
             pass  # all attempts are used up: the last outcome counts
         return outcome

@@ -186,7 +186,8 @@ class RunRef:
         scheme, *parts = text.strip().split(":")
         if scheme != "flowrunner" or len(parts) not in {5, 6}:
             raise InvalidRequest(
-                f"{text!r} is not a run reference: expected flowrunner:1:BACKEND:CONNECTION:FLOW:ID, as str(run.ref) gives"
+                f"{text!r} is not a run reference: expected flowrunner:1:BACKEND:CONNECTION:FLOW:ID, "
+                "which is what str(run.ref) gives"
             )
         if parts[0] != "1":
             raise InvalidRequest(f"{text!r} is a run reference of version {parts[0]}, this flowrunner reads version 1")

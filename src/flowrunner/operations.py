@@ -1,8 +1,8 @@
 """What a client does, written once for sync and async.
 
-An operation is a generator, as a plan is, one level above: it asks for plans to be carried out (`Ask`) and for time to pass
-(`Pause`). It knows states, budgets and events; it knows no vendor and no HTTP. `Client` and `AsyncClient` perform its
-steps.
+An operation is a generator, as a plan is, one level above: it asks for plans to be carried out (`Ask`) and for time to
+pass (`Pause`). It knows states, budgets and events; it knows no vendor and no HTTP. `Client` and `AsyncClient` perform
+its steps.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Generator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
@@ -43,13 +42,14 @@ from flowrunner.models import (
     WaitReason,
     seconds,
 )
+from flowrunner.nearmiss import suggestion
 from flowrunner.parameters import problems
-from flowrunner.states import Observation, Track, absent, cancel_answered, changed, mismatched, reduce
 from flowrunner.secret import MASK
+from flowrunner.states import Observation, Track, absent, cancel_answered, changed, mismatched, reduce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime, timedelta
+    from datetime import timedelta
     from pathlib import Path
 
     from flowrunner.backend import Accepted, Backend, Listed, Outcome
@@ -290,12 +290,8 @@ class Operations:
         return Submission(flow=flow, parameters=parameters, payload=payload, options=options, key=key)
 
     def _unknown_option(self, option: str) -> UnsupportedOption:
-        known = self.backend.options
-        near = get_close_matches(option, known, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none'}"
-        return UnsupportedOption(
-            f"backend {self.backend.name!r} has no extra option {option!r}: {advice}", option=option
-        )
+        advice = suggestion(option, self.backend.options)
+        return UnsupportedOption(f"backend {self.backend.name!r} has no option {option!r}: {advice}", option=option)
 
     def _start(self, submission: Submission, spec: FlowSpec | None, plan: Plan[Accepted]) -> Operation[RunRecord]:
         hidden = _passwords(spec, submission.parameters)
@@ -443,7 +439,8 @@ class Operations:
             record: the run.
             until: whether the status is as wanted; asked before the first look, too.
             timeout: seconds; 0 looks once.
-            every_change: changes before the end matter, so the vendor is not asked to hold requests while more may come.
+            every_change: changes before the end matter, so the vendor is not asked to hold requests while more may
+                come.
 
         Raises:
             WaitTimeout: the time is up; nothing has changed about the run.
@@ -515,8 +512,8 @@ class Operations:
             self._trust.failed()
         if contact.failed(self._clock.monotonic()):
             raise ContactLost(
-                f"no readable answer about the run for {self.settings.contact_budget:g} s, and the last was: {error.message}. "
-                f"The run is as it was, {record.status.state}; wait again when the vendor can be reached",
+                f"no readable answer about the run for {self.settings.contact_budget:g} s; the last failure was: "
+                f"{error.message}. The run is as it was, {record.status.state}: wait again when the vendor answers",
                 status=record.status,
             ) from error
         return contact.pause(self.settings, error.retry_after)

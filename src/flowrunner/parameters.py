@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.models import ParameterKind
+from flowrunner.nearmiss import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,13 +33,8 @@ def problems(spec: FlowSpec, parameters: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _unknown(spec: FlowSpec, name: str) -> str:
-    names = [parameter.name for parameter in spec.parameters]
-    near = get_close_matches(name, names, n=1, cutoff=0.6) or [
-        known for known in names if known.lower() == name.lower()
-    ]
-    if near:
-        return f"is not a parameter of this flow: did you mean {near[0]}?"
-    return f"is not a parameter of this flow: it takes {', '.join(names) or 'none'}"
+    advice = suggestion(name, (parameter.name for parameter in spec.parameters))
+    return f"is not a parameter of this flow: {advice}"
 
 
 def _problem(spec: ParameterSpec, value: Any) -> str | None:

@@ -1,7 +1,7 @@
 """Plans: what to ask a vendor, written once for sync and async.
 
 A plan is a generator. It yields a `Request` and is sent the `Response`, or has the `TransportError` thrown into it; it
-returns what it found out. Plans do no I/O, read no clock and never sleep, so a test can play one with `next` and `send`:
+returns what it found out. Plans do no I/O, read no clock and never sleep, so a test can play one by `next` and `send`:
 
 ```python
 plan = backend.observe(ref, hold=0)
@@ -37,8 +37,8 @@ class Request:
 
     Attributes:
         method: in capitals.
-        path: below the connection's base address and already percent-encoded, see `path()`; or an absolute address, which
-            is sent the credentials only if it is of the same origin as the connection.
+        path: below the connection's base address and already percent-encoded, see `path()`; or an absolute address,
+            which is sent the credentials only if it is of the same origin as the connection.
         query: names and values, encoded when sent.
         headers: beside those every request of the connection has.
         json: the body as a JSON value.
@@ -79,7 +79,7 @@ class Response:
     @property
     def is_success(self) -> bool:
         """Whether the status is 2xx."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
+        return 200 <= self.status < 300
 
 
 @frozen

@@ -1,8 +1,8 @@
 """The state machine: every rule about states is in this module, as tables, and nothing here does I/O.
 
-`WORDS` of a backend turn a vendor's word into a `Meaning`. `reduce()` takes what is known of a run and what was seen just
-now, and says what is known then. It is a reducer, not a validator: vendors skip states, requeue runs and answer late, so
-nothing raises; what contradicts is reported as an anomaly.
+The `words` of a backend turn a vendor's word into a `Meaning`. `reduce()` takes what is known of a run and what was
+seen just now, and says what is known then. It is a reducer, not a validator: vendors skip states, requeue runs and
+answer late, so nothing raises; what contradicts is reported as an anomaly.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "KINDS",
     "RULES",
     "Kind",
     "Meaning",
@@ -132,7 +133,7 @@ class Rule(Enum):
     REFUSE = "keep everything and report an anomaly, unless it says the same"
 
 
-_KINDS: Final[Mapping[RunState, Kind]] = {
+KINDS: Final[Mapping[RunState, Kind]] = {
     RunState.SUBMITTING: Kind.OPEN,
     RunState.UNKNOWN: Kind.OPEN,
     RunState.QUEUED: Kind.OPEN,
@@ -180,7 +181,7 @@ class Track:
         absences: how often it has, since then.
     """
 
-    status: RunStatus = RunStatus()
+    status: RunStatus = field(factory=RunStatus)
     asked_at: float = float("-inf")
     submitted_at: float | None = None
     seen: bool = False
@@ -225,9 +226,9 @@ _SAYS_NOTHING: Final = Meaning(None)
 def _judge(track: Track, seen: Observation, meaning: Meaning | None, at: datetime) -> tuple[RunStatus, str | None]:
     known = track.status
     state = known.state if meaning is None or meaning.state is None else meaning.state
-    if _KINDS[known.state] is Kind.SINK:
+    if KINDS[known.state] is Kind.SINK:
         return _judge_ended(track, seen, meaning, state, at)
-    if RULES[_KINDS[known.state], _KINDS[state]] is Rule.HOLD:
+    if RULES[KINDS[known.state], KINDS[state]] is Rule.HOLD:
         state = known.state
     return _merge(track, seen, meaning, state, at), None
 
@@ -326,7 +327,7 @@ def cancel_answered(track: Track, outcome: CancelOutcome) -> Track:
     if outcome is CancelOutcome.TOO_LATE:
         return track
     accepted = evolve(track, cancel_accepted=True)
-    if _KINDS[track.status.state] is not Kind.OPEN:
+    if KINDS[track.status.state] is not Kind.OPEN:
         return accepted
     return evolve(accepted, status=evolve(track.status, state=RunState.CANCELLING, reason=None))
 

@@ -18,13 +18,13 @@ from flowrunner.errors import (
     ProtocolError,
 )
 from flowrunner.models import Cause, RunState, WaitReason, seconds
+from flowrunner.secret import Secret  # noqa: TC001 - annotations of settings are read at run time
 from flowrunner.states import Meaning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowrunner.plans import Response
-    from flowrunner.secret import Secret
 
 __all__ = ["WORDS", "FmeSettings", "answer_of", "authorization", "error_in", "root_of", "split_flow", "whole_seconds"]
 

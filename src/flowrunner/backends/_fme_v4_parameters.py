@@ -1,7 +1,7 @@
 """Published parameters as FME Flow V4 describes them.
 
-The vendor's schema was never seen; the keys are those that independent clients read (observed). Nothing here is required
-but a name: a parameter of an unknown type is kept, and its values are left to the server.
+The vendor's schema was never seen; the keys are those that independent clients read (observed). Nothing here is
+required but a name: a parameter of an unknown type is kept, and its values are left to the server.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ vendor documents them, as they were observed in working clients, or as assumed: 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 - annotations of wire classes are read at run time
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
@@ -170,7 +170,7 @@ class FmeFlowV4(Backend):
         Capability.SERVER_WAIT,
     })  # fmt: skip
     words = WORDS
-    options = {
+    options: ClassVar[Mapping[str, str]] = {
         "max_total_life_time": "Seconds in queue and at work after which the job is cancelled; server_wait only."
     }
 

@@ -7,7 +7,6 @@ happened until now, each event at its own moment. No vendor's words occur here; 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from heapq import heappop, heappush
@@ -20,6 +19,8 @@ from attrs.validators import ge, in_, optional
 from flowrunner.simulator.clock import later
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flowrunner.simulator.clock import Clock
 
 

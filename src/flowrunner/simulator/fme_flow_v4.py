@@ -194,7 +194,7 @@ async def _long_poll(world: FmeWorld, request: Request, job: Job) -> Job:
 
 def _unfinished(world: FmeWorld, job: Job) -> Response:
     """Answer that a job has not ended yet."""
-    if world.quirks.unfinished_result == 204:  # noqa: PLR2004 - the HTTP status itself
+    if world.quirks.unfinished_result == 204:
         return Response(status_code=204)
     live = {"id": job.id, "status": bodies.word(job.state, world.quirks)}
     return JSONResponse(live, world.quirks.unfinished_result)
@@ -239,7 +239,7 @@ def _find_workspace(world: FmeWorld, request: Request) -> Workspace:
     """Return the workspace a path names."""
     repository, name = request.path_params["repository"], request.path_params["workspace"]
     workspace = world.workspaces.find(repository, name)
-    if workspace is None and world.quirks.missing_flow_status == 404:  # noqa: PLR2004 - the HTTP status itself
+    if workspace is None and world.quirks.missing_flow_status == 404:
         raise ApiError(404, f"Item {name} does not exist.")
     if workspace is None:
         raise _no_access(world.quirks.missing_flow_status)

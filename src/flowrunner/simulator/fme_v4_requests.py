@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -13,7 +12,7 @@ from flowrunner.simulator.fme_v4_bodies import WORDS
 from flowrunner.simulator.fme_world import USER_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from starlette.datastructures import QueryParams
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +9,7 @@ from attrs import field, frozen
 from attrs.validators import ge, in_
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 

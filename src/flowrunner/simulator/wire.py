@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from attrs import define, frozen
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flowrunner.simulator.recorder import RecordedRequest, Recorder, read_request
 
 if TYPE_CHECKING:
-    from starlette.types import Message
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Cut = Literal["reset_before", "reset_after", "truncate"]
 CUTS: tuple[Cut, ...] = ("reset_before", "reset_after", "truncate")

@@ -1,0 +1,122 @@
+"""Write the parts of the reference that follow from the code, so that they cannot say anything else.
+
+Run `python docs/generate.py` after changing a table; a test fails until that is done. What stands between
+`<!-- generated: NAME -->` and `<!-- end -->` in a page is replaced.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import NOTHING, fields
+
+from flowrunner import errors, registry
+from flowrunner.models import RunState
+from flowrunner.settings import declared
+from flowrunner.states import KINDS, RULES, Kind, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flowrunner.backend import Backend
+
+DOCS = Path(__file__).parent
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    lines = [list(head), ["---"] * len(list(head)), *map(list, rows)]
+    return "\n".join("| " + " | ".join(_cell(text) for text in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("\n", " ").replace("|", "\\|")
+
+
+def backends() -> list[type[Backend]]:
+    """All built-in backends."""
+    return [registry.load(name) for name in registry.names()]
+
+
+def words() -> str:
+    """What the vendors' words mean."""
+    rows = [
+        (backend.name, f"`{word}`", _meaning(meaning))
+        for backend in backends()
+        for word, meaning in backend.words.items()
+    ]
+    return table(("backend", "word, folded", "means"), rows)
+
+
+def _meaning(meaning: object) -> str:
+    state, detail = getattr(meaning, "state"), getattr(meaning, "cause") or getattr(meaning, "reason")  # noqa: B009
+    if state is None:
+        return "the run ended, and how is for its result to say"
+    return f"`{state.name}`" + (f" / `{detail.name}`" if detail else "")
+
+
+def rules() -> str:
+    """The table of rules."""
+    rows = [(known.value, seen.value, rule.value) for (known, seen), rule in RULES.items()]
+    return table(("a run that is", "and is seen", "then"), rows)
+
+
+def diagram() -> str:
+    """The state machine as Mermaid draws it: what the rules let follow."""
+    lines = ["```mermaid", "stateDiagram-v2"]
+    for kind in Kind:
+        members = [state.name for state in RunState if KINDS[state] is kind]
+        lines += [f"    state {kind.name} {{", *(f"        {member}" for member in members), "    }"]
+    lines.append("    [*] --> SUBMITTING")
+    for (known, seen), rule in RULES.items():
+        if rule is Rule.TAKE and known is not seen:
+            lines.append(f"    {known.name} --> {seen.name}")
+    return "\n".join([*lines, "```"])
+
+
+def error_table() -> str:
+    """Every error, its parent, and when it is raised."""
+    rows = []
+    for name in sorted(errors.__all__):
+        cls = getattr(errors, name)
+        parents = [parent.__name__ for parent in cls.__bases__ if not parent.__name__.startswith("_")]
+        first = inspect.getdoc(cls).split("\n\n")[0]
+        rows.append((f"`{name}`", ", ".join(f"`{parent}`" for parent in parents) or "`FlowrunnerError`", first))
+    return table(("class", "is a", "when"), rows)
+
+
+def settings() -> str:
+    """Every setting of every backend."""
+    return "\n\n".join(f"### {backend.name}\n\n{_settings_of(backend)}" for backend in backends())
+
+
+def _settings_of(backend: type[Backend]) -> str:
+    known = declared(backend.settings_class)
+    rows = []
+    for attribute in fields(backend.settings_class):
+        default = "required" if attribute.default is NOTHING else _default(attribute.default)
+        kind = attribute.type if isinstance(attribute.type, str) else getattr(attribute.type, "__name__", "")
+        if attribute.name in known:
+            rows.append((f"`{attribute.name}`", f"`{kind}`", default, attribute.metadata["help"]))
+    return table(("setting", "type", "default", ""), sorted(rows))
+
+
+def _default(value: object) -> str:
+    return "none" if value is None or hasattr(value, "factory") else f"`{str(value).lower()}`"
+
+
+PARTS = {"words": words, "rules": rules, "diagram": diagram, "errors": error_table, "settings": settings}
+
+
+def filled(text: str) -> str:
+    """A page with its generated parts as the code has them now."""
+    pattern = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+    return pattern.sub(lambda match: f"{match[1]}\n{PARTS[match[2]]()}\n\n{match[3]}", text)
+
+
+if __name__ == "__main__":
+    for page in sorted(DOCS.rglob("*.md")):
+        page.write_text(filled(page.read_text()))

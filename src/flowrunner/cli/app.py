@@ -1,0 +1,68 @@
+"""The command `flowrunner` itself: finds the subcommands and loads the one that is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final
+
+import click
+
+from flowrunner import __version__
+from flowrunner.cli.exit_codes import ExitCode
+
+__all__ = ["COMMANDS", "app"]
+
+COMMANDS: Final = {
+    "run": "Start a run; with --wait, follow it to its end.",
+    "status": "Look at a run once.",
+    "wait": "Follow a run to its end.",
+    "cancel": "Ask the vendor to cancel a run.",
+    "simulate": "Serve a simulated vendor on the loopback interface.",
+    "demo": "Watch real runs on a simulated vendor, for a few seconds.",
+}
+"""The subcommands and their summaries; each is `command` in the module of its name."""
+
+_HELP = """\
+Run workflows on workflow servers and follow them, whatever the vendor.
+
+Connections are named in flowrunner.toml ($FLOWRUNNER_CONFIG, else ./flowrunner.toml, else [tool.flowrunner] of
+pyproject.toml, else the user's configuration folder).
+
+\b
+Examples:
+  flowrunner demo
+  flowrunner run prod Samples/austinDownload.fmw -p MAXY=42 -p THEMES=airports --wait
+  ref=$(flowrunner run prod Tutorials/10seconds.fmw -p location=Burnaby)
+  flowrunner wait "$ref" --timeout 600
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used; listing them imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names, in the order a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"flowrunner.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """List the commands by their summaries."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """List the exit codes."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code.value), code.meaning) for code in ExitCode])
+
+
+@click.group(cls=LazyGroup, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def app() -> None:
+    """See `_HELP`."""

@@ -1,0 +1,124 @@
+"""How a command ends: errors become a message and an exit code, here and nowhere else."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+
+from flowrunner import errors
+from flowrunner.cli.exit_codes import ExitCode
+from flowrunner.models import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowrunner.cli.output import Output
+    from flowrunner.errors import FlowrunnerError
+    from flowrunner.models import RunRef
+
+__all__ = ["code_of", "code_of_state", "end", "error_object", "next_command", "reported", "reporting"]
+
+_CODES: Final[tuple[tuple[ExitCode, tuple[type[FlowrunnerError], ...]], ...]] = (
+    (ExitCode.FAILED, (errors.RunFailed,)),
+    (ExitCode.CANCELLED, (errors.RunCancelled,)),
+    (ExitCode.WAITING, (errors.InputRequired,)),
+    (ExitCode.TIMEOUT, (errors.WaitTimeout,)),
+    (
+        ExitCode.CONTACT_LOST,
+        (errors.ContactLost, errors.TransportError, errors.VendorError, errors.RateLimited, errors.ProtocolError),
+    ),
+    (ExitCode.DENIED, (errors.AuthenticationError, errors.PermissionDenied)),
+    (ExitCode.NOT_FOUND, (errors.FlowNotFound, errors.RunNotFound)),
+    (ExitCode.UNCERTAIN, (errors.SubmissionUncertain,)),
+    (ExitCode.LOST, (errors.RunLost,)),
+    (
+        ExitCode.USAGE,
+        (errors.ConfigError, errors.JournalError, errors.InvalidRequest, errors.UnsupportedOperation),
+    ),
+)
+
+_STATES: Final = {
+    RunState.SUCCEEDED: ExitCode.SUCCEEDED,
+    RunState.FAILED: ExitCode.FAILED,
+    RunState.CANCELLED: ExitCode.CANCELLED,
+    RunState.LOST: ExitCode.LOST,
+}
+
+
+def code_of(error: FlowrunnerError) -> ExitCode:
+    """The exit code that tells of an error."""
+    return next((code for code, classes in _CODES if isinstance(error, classes)), ExitCode.ERROR)
+
+
+def code_of_state(state: RunState) -> ExitCode:
+    """The exit code that tells how a run has ended."""
+    return _STATES[state]
+
+
+def end(code: ExitCode) -> NoReturn:
+    """End the command with this exit code."""
+    click.get_current_context().exit(code)
+
+
+def next_command(ref: RunRef, config: str | None) -> str:
+    """The command that goes on waiting for a run."""
+    words = ["flowrunner", "wait", str(ref), *(["--config", config] if config else [])]
+    return shlex.join(words)
+
+
+def error_object(error: FlowrunnerError) -> dict[str, Any]:
+    """An error as JSON."""
+    ref = getattr(error, "handle", None) or error.ref
+    status = getattr(error, "status", None)
+    problems = getattr(error, "problems", None)
+    return {
+        "error": type(error).__name__,
+        "message": error.message,
+        "exit_code": int(code_of(error)),
+        "connection": error.connection,
+        "backend": error.backend,
+        "ref": None if ref is None else str(ref),
+        "http_status": error.http_status,
+        "vendor_message": error.vendor_message,
+        "retry_after": error.retry_after,
+        "transient": error.transient,
+        **({} if status is None else {"status": status.to_dict()}),
+        **({} if problems is None else {"problems": problems}),
+    }
+
+
+@contextmanager
+def reporting(output: Output) -> Iterator[None]:
+    """End the command with a message and an exit code when flowrunner raises, or somebody presses Ctrl-C.
+
+    Anything else is a bug, and passes.
+    """
+    try:
+        yield
+    except errors.FlowrunnerError as error:
+        reported(error, output)
+    except KeyboardInterrupt:
+        output.say("Interrupted.")
+        output.record({"error": "Interrupted", "message": "interrupted", "exit_code": int(ExitCode.INTERRUPTED)})
+        end(ExitCode.INTERRUPTED)
+
+
+def reported(error: FlowrunnerError, output: Output, *advice: str) -> NoReturn:
+    """Tell of an error, with its notes and what to do, and end the command."""
+    output.say(f"Error: {error}")
+    for line in (*getattr(error, "__notes__", ()), *_advice(error), *advice):
+        output.say(line)
+    output.record(error_object(error))
+    end(code_of(error))
+
+
+def _advice(error: FlowrunnerError) -> tuple[str, ...]:
+    if isinstance(error, errors.SubmissionUncertain):
+        return (
+            f"Handle: {error.handle}",
+            "Nothing was sent twice. Look at the vendor whether the run is there before you start it again.",
+        )
+    return ()

@@ -1,0 +1,153 @@
+"""What a command writes: data on stdout, messages on stderr.
+
+Text from outside is cleaned of what a terminal would obey. Colour is for terminals, unless `NO_COLOR` is set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from flowrunner.events import Anomaly, CheckSkipped, ContactFailed, ContactRestored, UnknownWord
+from flowrunner.models import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from flowrunner.client import Run
+    from flowrunner.events import Event
+    from flowrunner.models import RunResult, RunStatus
+
+__all__ = ["COLOURS", "Output", "clean", "one_line", "run_object", "seconds_between", "vendor_word"]
+
+COLOURS: Final = {
+    RunState.SUCCEEDED: "green",
+    RunState.FAILED: "red",
+    RunState.LOST: "red",
+    RunState.CANCELLED: "yellow",
+    RunState.CANCELLING: "yellow",
+    RunState.WAITING: "magenta",
+    RunState.RUNNING: "cyan",
+}
+"""The colour of a state, in the names that click and rich share; the others have none."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """The text without control characters other than line breaks and tabs, and without broken ones."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n")).encode("utf-8", "replace").decode()
+
+
+def one_line(text: str) -> str:
+    """The text, clean and on one line."""
+    return clean(" ".join(text.split()))
+
+
+def vendor_word(status: RunStatus) -> str:
+    """The vendor's word where it says more than the state; else nothing."""
+    word = one_line(status.vendor_status or "")
+    return "" if word.casefold() == status.state else word
+
+
+def seconds_between(status: RunStatus) -> float | None:
+    """How long the vendor worked on the run, where it tells."""
+    if status.started_at is None or status.finished_at is None:
+        return None
+    return (status.finished_at - status.started_at).total_seconds()
+
+
+def run_object(run: Run) -> dict[str, Any]:
+    """A run as JSON: what `run` and `status` print."""
+    return {"ref": str(run.ref), "id": run.id, "flow": run.flow or None, "status": run.status.to_dict()}
+
+
+class Output:
+    """Where a command writes.
+
+    Args:
+        as_json: whether data are JSON objects, one on a line, instead of text.
+
+    Attributes:
+        speak: how messages are shown; a live display puts its own way here while it stands.
+    """
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.speak: Callable[[str], None] = _to_stderr
+        self._is_out_of_contact = False
+
+    def say(self, message: str) -> None:
+        """Show a message to the person."""
+        self.speak(clean(message))
+
+    def data(self, line: str) -> None:
+        """Write a line of data, unless data are JSON."""
+        if not self.as_json:
+            click.echo(clean(line), color=False if os.environ.get("NO_COLOR") else None)
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        """Write an object, if data are JSON."""
+        if self.as_json:
+            click.echo(json.dumps(record, default=str))
+
+    def fields(self, fields: Mapping[str, str]) -> None:
+        """Write names and values, aligned; those without a value are left out."""
+        shown = {name: value for name, value in fields.items() if value}
+        width = max(map(len, shown))
+        for name, value in shown.items():
+            self.data(f"{name:<{width}}  {value}")
+
+    def status(self, status: RunStatus) -> None:
+        """Write how a run stands."""
+        self.fields(dict(_status_fields(status)))
+
+    def result(self, result: RunResult) -> None:
+        """Write how a run ended, and what it made."""
+        made = {f"output {one_line(name)}": one_line(str(value)) for name, value in result.outputs.items()}
+        files = {f"file {one_line(file.name)}": _size(file.size) for file in result.artifacts}
+        self.fields({**dict(_status_fields(result.status)), **made, **files})
+
+    def event(self, event: Event) -> None:
+        """Tell the person what matters of an event; a contact that stays lost is told once."""
+        if isinstance(event, ContactFailed):
+            was_out, self._is_out_of_contact = self._is_out_of_contact, True
+            if not was_out:
+                self.say(f"No contact, trying again: {event.error.message}")
+        elif isinstance(event, ContactRestored):
+            self._is_out_of_contact = False
+            self.say("Contact restored")
+        elif isinstance(event, UnknownWord):
+            self.say(
+                f"The vendor says {event.word!r}, a word that is not known here: `status_map` in the configuration"
+                " can teach it"
+            )
+        elif isinstance(event, Anomaly):
+            self.say(f"Odd: {event.description}")
+        elif isinstance(event, CheckSkipped):
+            self.say(f"Parameters are sent unchecked, without the description of the flow: {event.error.message}")
+
+
+def _to_stderr(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _status_fields(status: RunStatus) -> Iterator[tuple[str, str]]:
+    yield "state", click.style(str(status.state), fg=COLOURS.get(status.state))
+    yield "vendor's word", vendor_word(status)
+    yield "reason", str(status.reason or "")
+    yield "cause", str(status.cause or "")
+    yield "warnings", "yes" if status.has_warnings else ""
+    yield "message", one_line(status.message or "")
+    yield "progress", "" if status.progress is None else f"{status.progress:.0%}"
+    yield "attempt", str(status.attempt) if status.attempt > 1 else ""
+    for name, moment in (("queued", status.queued_at), ("started", status.started_at), ("ended", status.finished_at)):
+        yield name, "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _size(size: int | None) -> str:
+    return "size unknown" if size is None else f"{size:,} bytes"

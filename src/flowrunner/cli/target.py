@@ -1,0 +1,97 @@
+"""Which connection and which run are meant."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from attrs import frozen
+
+from flowrunner.client import connect
+from flowrunner.errors import UnknownConnection
+from flowrunner.models import RunRef
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowrunner.cli.output import Output
+    from flowrunner.client import Client, Run
+
+__all__ = ["Target", "attached", "connected", "read_target"]
+
+_PREFIX = "flowrunner:"
+
+
+@frozen
+class Target:
+    """A run, as the arguments name it.
+
+    Attributes:
+        connection: its configured name.
+        run: the vendor's id, or a reference.
+        is_reference_alone: whether the connection was read from the reference.
+    """
+
+    connection: str
+    run: str
+    is_reference_alone: bool = False
+
+
+def read_target(words: tuple[str, ...]) -> Target:
+    """Read `CONNECTION RUN`, or a reference alone.
+
+    Raises:
+        click.UsageError: the arguments are neither.
+        InvalidRequest: the reference cannot be read.
+    """
+    if len(words) == 2:  # noqa: PLR2004 - CONNECTION RUN
+        return Target(*words)
+    if len(words) == 1 and words[0].startswith(_PREFIX):
+        return Target(RunRef.parse(words[0]).connection, words[0], is_reference_alone=True)
+    raise click.UsageError(
+        "Name the run by CONNECTION RUN, where RUN is the vendor's id or a reference, or by a reference alone"
+        f" ({_PREFIX}1:...)."
+    )
+
+
+@contextmanager
+def connected(connection: str, config: str | None, output: Output) -> Iterator[Client]:
+    """A client of a configured connection; the configuration's warnings and the events become messages."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        client = connect(connection, config=config, on_event=output.event)
+    for warning in caught:
+        output.say(f"Warning: {warning.message}")
+    with client:
+        yield client
+
+
+@contextmanager
+def attached(words: tuple[str, ...], config: str | None, output: Output) -> Iterator[Run]:
+    """The run that the arguments name, on a client of its connection."""
+    target = read_target(words)
+    with _reference_explained(target), connected(target.connection, config, output) as client:
+        yield client.attach(_reference(target, client))
+
+
+def _reference(target: Target, client: Client) -> RunRef:
+    if target.run.startswith(_PREFIX):
+        return RunRef.parse(target.run)
+    return RunRef(client.name, client.backend, "", target.run)
+
+
+@contextmanager
+def _reference_explained(target: Target) -> Iterator[None]:
+    """Say more of a reference that names settings given in place, which no configuration can have."""
+    try:
+        yield
+    except UnknownConnection as error:
+        if not target.is_reference_alone or "@" not in target.connection:
+            raise
+        ref = RunRef.parse(target.run)
+        raise UnknownConnection(
+            f"the run was started with settings given in place ({ref.connection}), which no configuration names: "
+            f"configure a connection to that server and give its name and the run's id ({ref.id})"
+        ) from error
