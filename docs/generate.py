@@ -15,7 +15,7 @@ from attrs import NOTHING, fields
 
 from flowrunner import errors, registry
 from flowrunner.models import RunState
-from flowrunner.settings import declared
+from flowrunner.config.settings import declared
 from flowrunner.states import KINDS, RULES, Kind, Rule
 
 if TYPE_CHECKING:

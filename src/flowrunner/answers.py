@@ -114,7 +114,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def _seconds_until(date: str) -> float:
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return math.nan
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
@@ -153,8 +153,8 @@ def _leaves_open(error: FlowrunnerError) -> bool:
     """
     if isinstance(error, TransportError):
         return error.maybe_arrived
-    if isinstance(error, ProtocolError):
-        return error.http_status is not None and 200 <= error.http_status < 300
+    if isinstance(error, ProtocolError) and (error.http_status is None or 200 <= error.http_status < 300):
+        return True
     if error.http_status == 500:
         return error.vendor_message is None
     return error.http_status in {408, 502, 504}

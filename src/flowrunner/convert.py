@@ -64,15 +64,18 @@ def structure(value: Any, cls: type[T]) -> T:
         return _CONVERTER.structure(value, cls)
     except KeyError as error:
         raise ValueError(f"the key {error} is missing") from None
-    except (TypeError, AttributeError, BaseValidationError, StructureHandlerNotFoundError) as error:
+    except (TypeError, AttributeError, OverflowError, BaseValidationError, StructureHandlerNotFoundError) as error:
         raise ValueError(str(error)) from None
 
 
 def utc(moment: datetime | None, *, zone: Any = UTC) -> datetime | None:
-    """The moment in UTC; one without a zone is in `zone`."""
+    """The moment in UTC; one without a zone is in `zone`. None where the calendar has no such moment."""
     if moment is None:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _exactly(cls: type) -> Callable[[Any, Any], Any]:

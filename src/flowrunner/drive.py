@@ -26,35 +26,37 @@ def drive(steps: Generator[S, Any, T], perform: Callable[[S], Any]) -> T:
     Returns:
         What the generator returned.
     """
+    resume: Callable[[Any], S] = steps.send
+    answer: Any = None
     try:
-        step = next(steps)
         while True:
             try:
-                answer = perform(step)
+                step = resume(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                resume, answer = steps.send, perform(step)
             except (FlowrunnerError, OSError) as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(answer)
-    except StopIteration as end:
-        result: T = end.value
-        return result
+                resume, answer = steps.throw, error
     finally:
         steps.close()
 
 
 async def adrive(steps: Generator[S, Any, T], perform: Callable[[S], Awaitable[Any]]) -> T:
     """As `drive`."""
+    resume: Callable[[Any], S] = steps.send
+    answer: Any = None
     try:
-        step = next(steps)
         while True:
             try:
-                answer = await perform(step)
+                step = resume(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                resume, answer = steps.send, await perform(step)
             except (FlowrunnerError, OSError) as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(answer)
-    except StopIteration as end:
-        result: T = end.value
-        return result
+                resume, answer = steps.throw, error
     finally:
         steps.close()

@@ -130,6 +130,8 @@ class FlowrunnerError(Exception):
         self.args = (self.message,)
         if self.vendor_message is not None:
             self.vendor_message = hide(self.vendor_message)
+        if hasattr(self, "__notes__"):
+            self.__notes__ = [hide(note) for note in self.__notes__]
 
 
 def _restore(cls: type[FlowrunnerError], state: Mapping[str, Any]) -> FlowrunnerError:

@@ -20,7 +20,7 @@ import httpx
 
 from flowrunner import __version__
 from flowrunner.answers import retry_after
-from flowrunner.config import is_loopback
+from flowrunner.config.addresses import is_loopback
 from flowrunner.errors import ClientClosed, InvalidRequest, ProtocolError, TransportError
 from flowrunner.files import Partial
 from flowrunner.plans import Response

@@ -225,14 +225,22 @@ class _Handle(ArtifactSource):
         return partial(type(self), **self.to_dict()), ()
 
     def _start(self, to: str | os.PathLike[str]) -> Any:
-        from pathlib import Path, PurePosixPath
+        from pathlib import Path
 
         if self._fetch is None:
             raise ClientClosed(
                 f"artifact {self.name!r} left its client behind: attach the run again and download from there"
             )
         path = Path(to)
-        return self._fetch(self, path / PurePosixPath(self.name).name if path.is_dir() else path)
+        return self._fetch(self, path / _file_name(self.name) if path.is_dir() else path)
+
+
+def _file_name(name: str) -> str:
+    """A vendor's name for a file without any folder, in the way of either system: it must stay where it was put."""
+    from pathlib import PureWindowsPath
+
+    own = PureWindowsPath(name).name
+    return "artifact" if own in {"", ".", ".."} else own
 
 
 @frozen(kw_only=True)

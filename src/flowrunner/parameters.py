@@ -72,9 +72,14 @@ def _number(spec: ParameterSpec, value: Any) -> str | None:
         return (
             f"{value!r} is too large: it must be {'less than' if spec.maximum_exclusive else 'at most'} {spec.maximum}"
         )
-    if spec.multiple_of and abs(number / spec.multiple_of - round(number / spec.multiple_of)) > 1e-9:  # noqa: PLR2004
+    if spec.multiple_of and not _is_whole(number / spec.multiple_of):
         return f"{value!r} is not a multiple of {spec.multiple_of}"
     return None
+
+
+def _is_whole(quotient: float) -> bool:
+    """Whether a number is whole, but for rounding; one too large to tell is."""
+    return not math.isfinite(quotient) or abs(quotient - round(quotient)) <= 1e-9  # noqa: PLR2004
 
 
 def _as_number(value: Any) -> float | None:

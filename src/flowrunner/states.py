@@ -226,11 +226,10 @@ _SAYS_NOTHING: Final = Meaning(None)
 def _judge(track: Track, seen: Observation, meaning: Meaning | None, at: datetime) -> tuple[RunStatus, str | None]:
     known = track.status
     state = known.state if meaning is None or meaning.state is None else meaning.state
-    if KINDS[known.state] is Kind.SINK:
+    rule = RULES[KINDS[known.state], KINDS[state]]
+    if rule is Rule.REFUSE:
         return _judge_ended(track, seen, meaning, state, at)
-    if RULES[KINDS[known.state], KINDS[state]] is Rule.HOLD:
-        state = known.state
-    return _merge(track, seen, meaning, state, at), None
+    return _merge(track, seen, meaning, known.state if rule is Rule.HOLD else state, at), None
 
 
 def _judge_ended(
@@ -295,11 +294,11 @@ def absent(track: Track, *, asked_at: float, observed_at: datetime) -> tuple[Tra
     known = track.status
     if known.state.is_final or asked_at < track.asked_at:
         return track, False
-    if track.submitted_at is None and not track.seen:
-        return track, True
     if track.cancel_accepted:
         cancelled = evolve(known, state=RunState.CANCELLED, cause=Cause.BY_US, reason=None, observed_at=observed_at)
         return evolve(track, status=cancelled, asked_at=asked_at), False
+    if track.submitted_at is None and not track.seen:
+        return track, True
     if track.submitted_at is not None and not track.seen and asked_at - track.submitted_at < NOT_VISIBLE_YET:
         return track, False
     since = asked_at if track.absent_since is None else track.absent_since

@@ -46,7 +46,7 @@ def read_target(words: tuple[str, ...]) -> Target:
         click.UsageError: the arguments are neither.
         InvalidRequest: the reference cannot be read.
     """
-    if len(words) == 2:  # noqa: PLR2004 - CONNECTION RUN
+    if len(words) == 2:
         return Target(*words)
     if len(words) == 1 and words[0].startswith(_PREFIX):
         return Target(RunRef.parse(words[0]).connection, words[0], is_reference_alone=True)

@@ -18,20 +18,20 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field, fields, frozen
 
 from flowrunner import registry
-from flowrunner.addresses import check_address, check_encrypted, is_loopback, place
-from flowrunner.configfile import Configuration, read_configuration
-from flowrunner.credentials import obtain
+from flowrunner.config.addresses import check_address, check_encrypted, place
+from flowrunner.config.credentials import obtain
+from flowrunner.config.file import Configuration, read_configuration
+from flowrunner.config.settings import Setting, declared, from_text, typed
 from flowrunner.errors import BackendLoadError, ConfigError, UnknownConnection
 from flowrunner.nearmiss import suggestion
 from flowrunner.secret import Secret
-from flowrunner.settings import Setting, declared, from_text, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowrunner.backend import Backend, Settings
 
-__all__ = ["Connection", "is_loopback", "resolve"]
+__all__ = ["Connection", "resolve"]
 
 
 @frozen

@@ -1,0 +1,8 @@
+"""Configuration: files, the environment and arguments, to a `Connection`."""
+
+from __future__ import annotations
+
+from flowrunner.config.addresses import is_loopback
+from flowrunner.config.connection import Connection, resolve
+
+__all__ = ["Connection", "is_loopback", "resolve"]
