@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from flowrunner.operations import Operation, Pause, RunRecord
     from flowrunner.plans import Step
+    from flowrunner.secret import Secret
 
 __all__ = ["AsyncClient", "AsyncRun", "Client", "Run", "connect", "connect_async"]
 
@@ -138,12 +139,17 @@ class _ClientBase:
             self._operations.located(error)
             raise
 
+    def _renewed(self) -> Mapping[str, Secret]:
+        settings = self._connection.reload()
+        self._operations.keep_secret(settings)
+        return self._connection.backend(settings).authorize()
+
     def _session_arguments(self) -> dict[str, Any]:
         return {
             "base_url": self._backend.base_url,
             "settings": self._connection.settings,
             "authorize": self._backend.authorize,
-            "renew": lambda: self._connection.backend(self._connection.reload()).authorize(),
+            "renew": self._renewed,
             "clock": self._clock,
         }
 

@@ -11,7 +11,9 @@ import types
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
 
+from attrs import has
 from cattrs import BaseValidationError, Converter, StructureHandlerNotFoundError
+from cattrs.gen import make_dict_structure_fn
 
 from flowrunner.answers import KEPT, json_of, senseless
 from flowrunner.errors import ProtocolError
@@ -58,8 +60,6 @@ def structure(value: Any, cls: type[T]) -> T:
     Raises:
         ValueError: it lacks what the class requires.
     """
-    if not isinstance(value, dict):
-        raise ValueError(f"expected an object, not {type(value).__name__}")  # noqa: TRY004 - one error for all that misfits
     try:
         return _CONVERTER.structure(value, cls)
     except KeyError as error:
@@ -118,6 +118,17 @@ def _optional(cls: Any) -> Callable[[Any, Any], Any]:
     return structure_optional
 
 
+def _object(cls: Any) -> Callable[[Any, Any], Any]:
+    of_dict = make_dict_structure_fn(cls, _CONVERTER, _cattrs_detailed_validation=False)
+
+    def structure_object(value: Any, _: Any) -> Any:
+        if type(value) is not dict:
+            raise ValueError(f"expected an object, not {type(value).__name__}")
+        return of_dict(value, cls)
+
+    return structure_object
+
+
 def _is_list(cls: Any) -> bool:
     return get_origin(cls) is list
 
@@ -140,6 +151,7 @@ def _converter() -> Converter:
         converter.register_structure_hook(cls, _exactly(cls))
     converter.register_structure_hook(float, _float)
     converter.register_structure_hook(datetime, _moment)
+    converter.register_structure_hook_factory(has, _object)
     converter.register_structure_hook_factory(_is_list, _list)
     converter.register_structure_hook_factory(_is_optional, _optional)
     return converter

@@ -17,7 +17,8 @@ class Partial:
 
     def __init__(self, final: Path) -> None:
         self._final = final
-        self._part = final.with_name(f".{final.name[:200]}.{token_hex(4)}.part")
+        # A name may have 255 bytes, and a character up to four.
+        self._part = final.with_name(f".{final.name[:50]}.{token_hex(4)}.part")
         self._file: BinaryIO
 
     def __enter__(self) -> Self:

@@ -12,7 +12,7 @@ import os
 import ssl
 import threading
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 from urllib.request import getproxies, proxy_bypass
 
@@ -21,7 +21,7 @@ import httpx
 from flowrunner import __version__
 from flowrunner.answers import retry_after
 from flowrunner.config.addresses import is_loopback
-from flowrunner.errors import ClientClosed, InvalidRequest, ProtocolError, TransportError
+from flowrunner.errors import ClientClosed, ConfigError, InvalidRequest, ProtocolError, TransportError
 from flowrunner.files import Partial
 from flowrunner.plans import Response
 
@@ -35,10 +35,13 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncHttpSession", "HttpSession"]
 
+T = TypeVar("T")
+
 MAX_BODY: Final = 64 * 2**20
 """Bytes of an answer that are read into memory; files are streamed and have no such bound."""
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds to establish a connection, unless the connection's `timeout` is shorter."""
+MAX_PORT: Final = 2**16 - 1
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which asking again may help."""
 
@@ -51,13 +54,14 @@ class Gate:
         self._opens = float("-inf")
         self._lock = threading.Lock()
 
-    def reserve(self, now: float) -> float:
-        """Take the next place; the seconds until it is due."""
+    def reserve(self, now: float, at_most: float | None = None) -> float:
+        """Take the next place, unless it is due later than in `at_most` seconds; the seconds until it is due."""
         if not self._interval and self._opens <= now:
             return 0.0
         with self._lock:
             due = max(now, self._opens)
-            self._opens = due + self._interval
+            if at_most is None or due - now <= at_most:
+                self._opens = due + self._interval
         return due - now
 
     def hold(self, now: float, seconds: float) -> None:
@@ -148,6 +152,14 @@ class Wire:
         limits = httpx.Limits(max_connections=most, max_keepalive_connections=most if keep_alive else 0)
         return {"verify": _tls(self._settings.ca_file), "proxy": proxy, "limits": limits, "trust_env": False}
 
+    def _made(self, kind: Callable[..., T], key: tuple[str | None, bool]) -> T:
+        arguments = self._transport_arguments(key)
+        try:
+            return kind(**arguments)
+        except (ValueError, ImportError) as error:
+            problem = str(error)
+        raise ConfigError(f"the proxy cannot be used: {problem}. Set `proxy`, or the environment's")
+
     def _again(self, request: Request, outcome: Response | TransportError) -> bool | float:
         """Whether to send it again: False, True after the usual backoff, or the seconds the vendor wants first."""
         if isinstance(outcome, TransportError):
@@ -232,7 +244,9 @@ class HttpSession(Wire):
 
     def _try(self, request: Request, at_most: float | None) -> Response | TransportError:
         self._check_open()
-        pause = self._gate.reserve(self._clock.monotonic())
+        pause = self._gate.reserve(self._clock.monotonic(), at_most)
+        if at_most is not None and pause > at_most:
+            return _too_early(pause)
         if pause:
             self._clock.sleep(pause)
         wire = self._build(request, at_most)
@@ -242,7 +256,7 @@ class HttpSession(Wire):
                 outcome: Response | TransportError = self._read(request, answer)
             finally:
                 answer.close()
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except FAILURES as error:
             outcome = _translate(error, request, wire.url)
         self._note(outcome)
         return outcome
@@ -251,7 +265,7 @@ class HttpSession(Wire):
         key = self._transport_key(request, url)
         transport: httpx.HTTPTransport | None = self._transports.get(key)
         if transport is None:
-            transport = self._transports.setdefault(key, httpx.HTTPTransport(**self._transport_arguments(key)))
+            transport = self._transports.setdefault(key, self._made(httpx.HTTPTransport, key))
         return transport
 
     def _read(self, request: Request, answer: httpx.Response) -> Response:
@@ -310,7 +324,9 @@ class AsyncHttpSession(Wire):
 
     async def _try(self, request: Request, at_most: float | None) -> Response | TransportError:
         self._check_open()
-        pause = self._gate.reserve(self._clock.monotonic())
+        pause = self._gate.reserve(self._clock.monotonic(), at_most)
+        if at_most is not None and pause > at_most:
+            return _too_early(pause)
         if pause:
             await self._clock.asleep(pause)
         wire = self._build(request, at_most)
@@ -320,7 +336,7 @@ class AsyncHttpSession(Wire):
                 outcome: Response | TransportError = await self._read(request, answer)
             finally:
                 await answer.aclose()
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except FAILURES as error:
             outcome = _translate(error, request, wire.url)
         self._note(outcome)
         return outcome
@@ -329,7 +345,7 @@ class AsyncHttpSession(Wire):
         key = self._transport_key(request, url)
         transport: httpx.AsyncHTTPTransport | None = self._transports.get(key)
         if transport is None:
-            transport = self._transports[key] = httpx.AsyncHTTPTransport(**self._transport_arguments(key))
+            transport = self._transports[key] = self._made(httpx.AsyncHTTPTransport, key)
         return transport
 
     async def _read(self, request: Request, answer: httpx.Response) -> Response:
@@ -378,9 +394,12 @@ def _url(address: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
     separator = "&" if "?" in address else "?"
     text = address + separator + urlencode(query, quote_via=quote) if query else address
     try:
-        return httpx.URL(text)
+        url = httpx.URL(text)
+        if (url.port or 0) > MAX_PORT:
+            raise httpx.InvalidURL(f"there is no port {url.port}")
     except httpx.InvalidURL as error:
         raise InvalidRequest(f"{address!r} is not an address ({error}): check base_url") from None
+    return url
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -401,7 +420,13 @@ def _json_bytes(value: Any) -> bytes:
 @cache
 def _tls(ca_file: str | None) -> ssl.SSLContext:
     # Building one costs 20 ms, so all clients share it.
-    return httpx.create_ssl_context() if ca_file is None else ssl.create_default_context(cafile=ca_file)
+    if ca_file is None:
+        return httpx.create_ssl_context()
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        problem = error.strerror or str(error)
+    raise ConfigError(f"ca_file: no certificate can be read from {ca_file}: {problem}")
 
 
 @lru_cache(maxsize=64)
@@ -410,24 +435,36 @@ def _environment_proxy(scheme: str, host: str) -> str | None:
     if is_loopback(host) or proxy_bypass(host):
         return None
     proxies = getproxies()
-    return proxies.get(scheme) or proxies.get("all")
+    proxy = proxies.get(scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
+NO_ADDRESS: Final = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)
+"""Nothing can be sent there; the last is how resolvers refuse a name."""
 NEVER_SENT: Final = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
     httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
+    *NO_ADDRESS,
 )
 """The connection was never made, or the request never left."""
+FAILURES: Final = (httpx.HTTPError, httpx.StreamError, *NO_ADDRESS)
+
+
+def _too_early(pause: float) -> TransportError:
+    return TransportError(
+        f"nothing was sent, for {pause:g} s more the vendor asked for silence, or requests_per_second wants it: "
+        "wait so long",
+        maybe_arrived=False,
+        retry_after=pause,
+    )
 
 
 def _translate(error: Exception, request: Request, url: httpx.URL) -> TransportError:
     """Our error for httpx's, which is not chained: frames of the HTTP library hold the credential."""
     text = str(error)
-    permanent = isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError) or "CERTIFICATE" in text
+    permanent = isinstance(error, NO_ADDRESS) or "CERTIFICATE" in text
     return TransportError(
         f"no answer from {url.scheme}://{url.netloc.decode('ascii')} to {request.method} {url.path}: "
         f"{text or type(error).__name__}. {_advice(error, text)}",
@@ -439,7 +476,7 @@ def _translate(error: Exception, request: Request, url: httpx.URL) -> TransportE
 def _advice(error: Exception, text: str) -> str:
     if "CERTIFICATE" in text:
         return "Its certificate is not trusted: if it is signed by your own authority, set ca_file"
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, *NO_ADDRESS)):
         return "Check base_url, that the server runs, and that this machine may reach it"
     if isinstance(error, httpx.TimeoutException):
         return "If the server is slow, raise the setting `timeout`"

@@ -7,6 +7,7 @@ its steps.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
 from collections.abc import Generator
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from flowrunner.backend import Accepted, Backend, Listed, Outcome
+    from flowrunner.backend import Accepted, Backend, Listed, Outcome, Settings
     from flowrunner.clock import Clock
     from flowrunner.config import Connection
     from flowrunner.events import Event, OnEvent
@@ -231,10 +232,17 @@ class Operations:
         self._clock = clock
         self._on_event = on_event
         self._artifact = artifact
+        self._secrets: tuple[str, ...] = ()
+        self.keep_secret(connection.settings)
         self._descriptions: dict[str, _Description] = {}
         self._trust = HoldTrust()
         self._long_polls = 0
         self._lock = threading.Lock()
+
+    def keep_secret(self, settings: Settings) -> None:
+        """Hide these settings' credentials in everything that is shown; those known before stay hidden."""
+        known = {*self._secrets, *(secret.reveal() for secret in settings.secrets())}
+        self._secrets = tuple(sorted(known, key=len, reverse=True))
 
     # Submitting
 
@@ -303,9 +311,7 @@ class Operations:
             if hasattr(error, "handle"):
                 error.handle = ref
             raise
-        record = self._accepted(evolve(ref, id=accepted.id), accepted.observation, hidden)
-        self.emit(events.Submitted(connection=self.name, ref=record.ref))
-        return record
+        return self._accepted(evolve(ref, id=accepted.id), accepted.observation, hidden)
 
     def _accepted(self, ref: RunRef, observation: Observation, hidden: tuple[str, ...]) -> RunRecord:
         now = self._clock.monotonic()
@@ -314,6 +320,7 @@ class Operations:
         record.hidden = hidden
         record.history.append(track.status)
         record.changes = 1
+        self.emit(events.Submitted(connection=self.name, ref=ref))
         if observation.word is not None:
             self._apply(record, observation, now)
             record.track = evolve(record.track, seen=False)
@@ -567,7 +574,7 @@ class Operations:
             yield from self._look(record)
         if not record.status.state.is_final:
             raise InvalidRequest(f"the run is {record.status.state} and has no result yet: wait for it first")
-        if record.result is None:
+        if record.result is None or record.result.status.state is RunState.LOST:  # it may have reappeared
             record.result = yield from self._read_result(record)
         return record.result
 
@@ -579,7 +586,8 @@ class Operations:
         for seen in outcome.observations:
             self._apply(record, seen, asked_at)
         artifacts: Any = tuple(self._artifact(source) for source in outcome.artifacts)
-        return RunResult(record.ref, record.status, outcome.outputs, artifacts, outcome.metrics, outcome.raw)
+        raw = _hide_within(dict(outcome.raw), record.hidden) if record.hidden else outcome.raw
+        return RunResult(record.ref, record.status, outcome.outputs, artifacts, outcome.metrics, raw)
 
     # Cancelling
 
@@ -635,7 +643,8 @@ class Operations:
     def health(self) -> Operation[Health]:
         """How the connection stands."""
         self.require(Capability.HEALTH, "health()")
-        return (yield from ask(self.backend.health(), retry=False))
+        health = yield from ask(self.backend.health(), retry=False)
+        return health if health.message is None else evolve(health, message=_hide(health.message, self._secrets))
 
     def download(self, artifact: ArtifactSource, to: Path) -> Operation[Path]:
         """Stream an artifact to a file."""
@@ -654,8 +663,8 @@ class Operations:
         cause: BaseException | None = error
         while isinstance(cause, FlowrunnerError):
             cause.locate(connection=self.name, backend=self.backend.name, ref=ref)
-            _hide_in(cause, tuple(secret.reveal() for secret in self.settings.secrets()))
             cause = cause.__cause__
+        _hide_in(error, self._secrets)
         return error
 
     def emit(self, event: Event) -> None:
@@ -700,15 +709,30 @@ def _passwords(spec: FlowSpec | None, parameters: Mapping[str, Any]) -> tuple[st
     )
 
 
-def _hide_in(error: FlowrunnerError, hidden: tuple[str, ...]) -> None:
-    if hidden:
+def _hide_in(error: BaseException | None, hidden: tuple[str, ...]) -> None:
+    """Mask in the error, and in those it was raised from."""
+    while hidden and isinstance(error, FlowrunnerError):
         error.redact(lambda text: _hide(text, hidden))
+        error = error.__cause__
 
 
 def _hide(text: str, hidden: tuple[str, ...]) -> str:
+    """Mask the values, as they are and as JSON writes them."""
     for value in hidden:
-        text = text.replace(value, MASK)
+        for written in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+            text = text.replace(written, MASK)
     return text
+
+
+def _hide_within(value: Any, hidden: tuple[str, ...]) -> Any:
+    """The JSON value, with the values masked in every text of it."""
+    if isinstance(value, str):
+        return _hide(value, hidden)
+    if isinstance(value, list):
+        return [_hide_within(item, hidden) for item in value]
+    if isinstance(value, dict):
+        return {key: _hide_within(item, hidden) for key, item in value.items()}
+    return value
 
 
 def _masked(seen: Observation, hidden: tuple[str, ...]) -> Observation:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.models import ParameterKind
 from flowrunner.nearmiss import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flowrunner.models import FlowSpec, ParameterSpec
 
@@ -53,27 +54,25 @@ def _single(spec: ParameterSpec, value: Any) -> str | None:
     if spec.kind in {ParameterKind.NUMBER, ParameterKind.INTEGER}:
         return _number(spec, value)
     if spec.kind is ParameterKind.BOOLEAN:
-        return _boolean(value)
+        return _boolean(spec, value)
     if spec.choices and not spec.open_choices and not _among(value, spec.choices):
         return f"{_shown(spec, value)} is not among the choices: {', '.join(map(str, spec.choices))}"
     return None
 
 
 def _number(spec: ParameterSpec, value: Any) -> str | None:
-    number = _as_number(value)
+    number, shown = _as_number(value), _shown(spec, value)
     if number is None or (spec.kind is ParameterKind.INTEGER and number != int(number)):
         wanted = "a whole number" if spec.kind is ParameterKind.INTEGER else "a number"
-        return f"{value!r} is not {wanted}"
+        return f"{shown} is not {wanted}"
     if spec.minimum is not None and (number < spec.minimum or (spec.minimum_exclusive and number == spec.minimum)):
         return (
-            f"{value!r} is too small: it must be {'more than' if spec.minimum_exclusive else 'at least'} {spec.minimum}"
+            f"{shown} is too small: it must be {'more than' if spec.minimum_exclusive else 'at least'} {spec.minimum}"
         )
     if spec.maximum is not None and (number > spec.maximum or (spec.maximum_exclusive and number == spec.maximum)):
-        return (
-            f"{value!r} is too large: it must be {'less than' if spec.maximum_exclusive else 'at most'} {spec.maximum}"
-        )
+        return f"{shown} is too large: it must be {'less than' if spec.maximum_exclusive else 'at most'} {spec.maximum}"
     if spec.multiple_of and not _is_whole(number / spec.multiple_of):
-        return f"{value!r} is not a multiple of {spec.multiple_of}"
+        return f"{shown} is not a multiple of {spec.multiple_of}"
     return None
 
 
@@ -93,15 +92,23 @@ def _as_number(value: Any) -> float | None:
     return number if abs(number) != float("inf") and number == number else None  # noqa: PLR0124 - NaN
 
 
-def _boolean(value: Any) -> str | None:
-    if isinstance(value, bool) or str(value).lower() in {"true", "false", "yes", "no", "1", "0"}:
+def _boolean(spec: ParameterSpec, value: Any) -> str | None:
+    if isinstance(value, bool) or _text(value).lower() in {"true", "false", "yes", "no", "1", "0"}:
         return None
-    return f"{value!r} is neither true nor false"
+    return f"{_shown(spec, value)} is neither true nor false"
 
 
 def _among(value: Any, choices: tuple[Any, ...]) -> bool:
-    return value in choices or str(value) in {str(choice) for choice in choices}
+    return value in choices or _text(value) in {str(choice) for choice in choices}
+
+
+def _text(value: Any, write: Callable[[Any], str] = str) -> str:
+    """The value as text; empty for one that Python does not write out, such as an integer of 5000 digits."""
+    try:
+        return write(value)
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _shown(spec: ParameterSpec, value: Any) -> str:
-    return "the value" if spec.kind is ParameterKind.PASSWORD else repr(value)
+    return (spec.kind is not ParameterKind.PASSWORD and _text(value, repr)) or "the value"

@@ -73,7 +73,7 @@ class Response:
     """
 
     status: int
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
     content: bytes = field(default=b"", repr=False)
 
     @property
@@ -121,9 +121,15 @@ def path(*parts: str) -> str:
     """A path of the given parts, each percent-encoded whole: `path("jobs", "a/b")` is `/jobs/a%2Fb`.
 
     Raises:
-        InvalidRequest: a part is empty or a dot segment, which no server would take for a name.
+        InvalidRequest: a part is empty or a dot segment, which no server would take for a name, or not Unicode.
     """
-    for part in parts:
-        if part in {"", ".", ".."}:
-            raise InvalidRequest(f"{part!r} cannot be the name of anything at the vendor: check the flow or the id")
-    return "".join(f"/{quote(part, safe='')}" for part in parts)
+    return "".join(f"/{_quoted(part)}" for part in parts)
+
+
+def _quoted(part: str) -> str:
+    try:
+        if part not in {"", ".", ".."}:
+            return quote(part, safe="")
+    except UnicodeEncodeError:
+        pass
+    raise InvalidRequest(f"{part!r} cannot be the name of anything at the vendor: check the flow or the id")

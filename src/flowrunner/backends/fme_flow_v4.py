@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime  # noqa: TC003 - annotations of wire classes are read at run time
-from pathlib import PurePosixPath
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import unquote, urlsplit
 
@@ -385,7 +385,7 @@ def _accepted(response: Response, flow: str) -> Accepted:
 
 def _ran(response: Response, flow: str) -> Accepted:
     """How a failed translation is answered is not known: with 200 and the result, or with 422 and the result."""
-    if response.is_success or (response.status == 422 and _is_a(response, JobId)):
+    if response.is_success or _is_failed_result(response):
         return Accepted(str(read(response, JobId).id), _observation(read(response, Job), response.content))
     raise _submit_error_in(response, flow)
 
@@ -484,7 +484,7 @@ def _ended_in(response: Response) -> Observation | None:
     """
     if response.status in {401, 403}:
         raise error_in(response)
-    if response.status != 200:
+    if response.status != 200 and not _is_failed_result(response):
         return None
     seen = _observation(read(response, Job), response.content, is_result=True)
     state = _state(seen)
@@ -493,11 +493,17 @@ def _ended_in(response: Response) -> Observation | None:
 
 def _result_object(response: Response) -> dict[str, Any]:
     """The result; empty where the server keeps none, for a job that never ran, say."""
-    if response.status == 200:
+    if response.status == 200 or _is_failed_result(response):
         return _object(response)
     if response.status in {401, 403, 429} or response.status >= 500:
         raise error_in(response)
-    return {}
+    body = answer_of(response) if response.status == 422 else None
+    return {} if body is None else {"statusMessage": body.message}
+
+
+def _is_failed_result(response: Response) -> bool:
+    """How the result of a failed job is answered is not known: with 200, or with 422 and the result or its message."""
+    return response.status == 422 and _is_a(response, JobId)
 
 
 def _result_observations(result: dict[str, Any], raw: bytes) -> tuple[Observation, ...]:
@@ -514,8 +520,17 @@ def _artifacts(details: JobDetails) -> tuple[ArtifactSource, ...]:
     url = details.resultDatasetDownloadUrl
     if not url:
         return ()
-    name = PurePosixPath(unquote(urlsplit(url).path)).name or "result"
-    return (ArtifactSource(name=name, location=url),)
+    return (ArtifactSource(name=_file_name(url), location=url),)
+
+
+def _file_name(url: str) -> str:
+    """A name for the file at the address that is safe in any folder, on any system."""
+    try:
+        path = unquote(urlsplit(url).path)
+    except ValueError:
+        path = ""
+    name = "".join(character for character in PureWindowsPath(path).name if character.isprintable())
+    return name if name.strip(".") else "result"
 
 
 def _metrics(details: JobDetails) -> dict[str, float]:

@@ -1,0 +1,199 @@
+"""What the tests share: time that nobody waits for, one face for both clients, and a vendor that plays a script."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import stamina
+from attrs import evolve
+
+START = datetime(2025, 1, 1, 12, tzinfo=UTC)
+
+
+class FakeClock:
+    """A `flowrunner.clock.Clock` that moves only when somebody sleeps or a test advances it.
+
+    Args:
+        manual: a simulator's clock, which moves along.
+    """
+
+    def __init__(self, manual: Any = None) -> None:
+        self.slept: list[float] = []
+        self._manual = manual
+        self._elapsed = 0.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._elapsed)
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    def advance(self, seconds: float) -> None:
+        self._elapsed += seconds
+        if self._manual is not None:
+            self._manual.advance(math.ceil(seconds * 1e6) / 1e6)
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.slept.append(seconds)
+        self.advance(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+        await asyncio.sleep(0)
+
+
+class Blocking:
+    """What belongs to an `AsyncClient`, used as if it belonged to a `Client`: a test is written once for both."""
+
+    def __init__(self, runner: asyncio.Runner, target: Any) -> None:
+        self._runner = runner
+        self.target = target
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.target, name)
+        if inspect.ismethod(value):
+            return lambda *args, **kwargs: self._plain(value(*args, **kwargs))
+        return self._plain(value)
+
+    def __repr__(self) -> str:
+        return repr(self.target)
+
+    def _plain(self, value: Any) -> Any:
+        if inspect.iscoroutine(value):
+            return self._plain(self._runner.run(value))
+        if inspect.isasyncgen(value):
+            return self._each(value)
+        if type(value).__name__ in {"AsyncRun", "AsyncArtifact", "AsyncHttpSession"}:
+            return Blocking(self._runner, value)
+        if artifacts := getattr(value, "artifacts", ()):
+            return evolve(value, artifacts=tuple(map(self._plain, artifacts)))
+        return value
+
+    def _each(self, items: Any) -> Any:
+        async def following() -> Any:
+            return await anext(items, self)
+
+        while (item := self._runner.run(following())) is not self:
+            yield self._plain(item)
+
+
+class Vendor:
+    """Answers by script: each route has a list of answers, of which the last one stays.
+
+    An answer is a status; or a status, a body and perhaps headers (text is HTML, bytes are bytes, anything else is
+    JSON); or an exception; or a function of the request that returns one of these.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[httpx.Request] = []
+        self._routes: dict[tuple[str, str], list[Any]] = {}
+
+    def on(self, method: str, path: str, *answers: Any) -> None:
+        self._routes[method, path] = list(answers)
+
+    def asked(self, method: str, path: str) -> list[httpx.Request]:
+        return [each for each in self.requests if (each.method, _path(each)) == (method, path)]
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answers = self._routes.get((request.method, _path(request)))
+        assert answers, f"nothing is scripted for {request.method} {_path(request)}"
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if callable(answer) and not isinstance(answer, type):
+            answer = answer(request)
+        if isinstance(answer, BaseException):
+            raise answer
+        return _response(answer)
+
+
+def _path(request: httpx.Request) -> str:
+    return request.url.raw_path.decode().partition("?")[0].removeprefix("/fmeapiv4")
+
+
+def _response(answer: Any) -> httpx.Response:
+    status, body, headers = (*(answer if isinstance(answer, tuple) else (answer,)), b"", {})[:3]
+    if isinstance(body, bytes | str):
+        return httpx.Response(status, content=body, headers=headers)
+    return httpx.Response(status, content=json.dumps(body).encode(), headers=headers)
+
+
+@pytest.fixture
+def anyio_backend():
+    """Async tests run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+def clock():
+    """Time that passes when somebody sleeps."""
+    return FakeClock()
+
+
+@pytest.fixture
+def clock_of():
+    """Make a clock that moves a simulator's along."""
+    return FakeClock
+
+
+@pytest.fixture
+def no_backoff():
+    """Requests are sent again without a pause, as often as configured."""
+    with stamina.set_testing(True, attempts=1000, cap=True):
+        yield
+
+
+@pytest.fixture
+def connected():
+    """Make the checked settings of a connection."""
+    from flowrunner.config import resolve
+
+    def make(base_url="https://fme.example.com", token="s3cr3t-t0ken", **settings):
+        backend = settings.pop("backend", "fme-flow-v4")
+        arguments = {"base_url": base_url, "token": token, **settings}
+        return resolve(None, backend=backend, config=None, arguments=arguments)
+
+    return make
+
+
+@pytest.fixture(params=["sync", "async"])
+def mode(request):
+    """Which of the clients."""
+    return request.param
+
+
+@pytest.fixture
+def open_client(mode, clock, connected, no_backoff):
+    """Open a client of the mode, which is used as a sync one."""
+    from flowrunner.client import AsyncClient, Client
+
+    opened = []
+
+    def make(connection=None, *, which=mode, on_event=None, clock=clock, **settings):
+        connection = connection or connected(**settings)
+        if which == "sync":
+            opened.append(Client(connection, on_event=on_event, clock=clock))
+            return opened[-1]
+        runner = asyncio.Runner()
+        client = Blocking(runner, AsyncClient(connection, on_event=on_event, clock=clock))
+        opened.extend((runner, client))
+        return client
+
+    yield make
+    for each in reversed(opened):
+        each.close()
+
+
+@pytest.fixture
+def vendor(httpx_mock):
+    """A vendor that plays a script instead of a socket."""
+    playing = Vendor()
+    httpx_mock.add_callback(playing, is_reusable=True, is_optional=True)
+    return playing

@@ -1,0 +1,750 @@
+"""HTTP: what goes out, what is sent again, and what is never shown. On real sockets where httpx itself takes part in the rule."""
+
+import datetime as dt
+import http.server
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import ssl
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowrunner import http as flowrunner_http
+from flowrunner.answers import retry_after
+from flowrunner.errors import (
+    ClientClosed,
+    ConfigError,
+    FlowrunnerError,
+    InvalidRequest,
+    ProtocolError,
+    SubmissionUncertain,
+    TransportError,
+)
+from flowrunner.http import Gate
+from flowrunner.plans import Request, path
+
+TOKEN = "s3cr3t-t0ken"
+GET = Request("GET", "/x")
+POST = Request("POST", "/x", json={"a": 1}, repeatable=False)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def _serve(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.server.seen.append((self.command, self.path, dict(self.headers), body, self.client_address[1]))
+        status, headers, content = self.server.answer(self)
+        self.send_response(status)
+        for name, value in {"content-length": str(len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = _serve
+
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+@contextmanager
+def serving(answer=lambda _: (200, {}, b"{}"), context=None):
+    """A server that notes what it gets: `url`, `seen`."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        server.seen, server.answer = [], answer
+        server.handle_error = lambda *_: None
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.url = f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.005,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def server():
+    """A server that answers everything with an empty object."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def environment_proxy(monkeypatch):
+    """Set the proxies of the environment, which are read once."""
+
+    def set_to(**proxies):
+        for name in ("http", "https", "all", "no"):
+            monkeypatch.delenv(f"{name}_proxy", raising=False)
+            monkeypatch.delenv(f"{name}_PROXY".upper(), raising=False)
+        for name, value in proxies.items():
+            monkeypatch.setenv(name.upper(), value)
+        flowrunner_http._environment_proxy.cache_clear()
+
+    yield set_to
+    flowrunner_http._environment_proxy.cache_clear()
+
+
+@pytest.fixture
+def send(open_client):
+    """Send a request over a connection of these settings."""
+
+    def sending(request, *, retry=True, at_most=None, **settings):
+        return open_client(**settings)._session.send(request, retry=retry, at_most=at_most)
+
+    return sending
+
+
+# What goes out
+
+
+def test_parts_of_a_path_are_encoded_whole(send, server):
+    """Names with blanks, slashes, percent signs and letters of any script arrive as one part each."""
+    name = "Ø & Å/räksbø 100%.fmw?x=1#y;+"
+    send(Request("GET", path("w", "my repo", name), query=(("q", "a+b&c d=ø/"), ("q", "%20"))), base_url=server.url)
+
+    assert (
+        "/w/my%20repo/%C3%98%20%26%20%C3%85%2Fr%C3%A4ksb%C3%B8%20100%25.fmw%3Fx%3D1%23y%3B%2B"
+        "?q=a%2Bb%26c%20d%3D%C3%B8%2F&q=%2520"
+    ) == server.seen[0][1]  # fmt: skip
+
+
+@pytest.mark.parametrize("part", ["", ".", ".."])
+def test_a_dot_segment_is_no_name(part):
+    """A name that would lead to another path is refused before anything is sent; one that only looks like it is encoded."""
+    with pytest.raises(InvalidRequest, match="cannot be the name"):
+        path("jobs", part)
+    assert "/jobs/..%2F..%2Fadmin" == path("jobs", "../../admin")
+
+
+def test_headers_and_body(send, server):
+    """JSON goes out as such, bytes as they are; every request says who sends it and carries the credential."""
+    send(Request("POST", "/x", json={"ø": [1, None]}, headers={"X-More": "1"}), base_url=server.url)
+    send(Request("POST", "/x", content=b"\x00\xff"), base_url=server.url)
+
+    (_, _, headers, body, _), (_, _, second, content, _) = server.seen
+    assert ("application/json", "1", "application/json") == (headers["Content-Type"], headers["X-More"], headers["Accept"])
+    assert headers["User-Agent"].startswith("flowrunner/")
+    assert f"fmetoken token={TOKEN}" == headers["Authorization"]
+    assert b'{"\\u00f8": [1, null]}' == body
+    assert b"\x00\xff" == content
+    assert "Content-Type" not in second
+
+
+@pytest.mark.parametrize("value", [float("nan"), object(), {"a": {1}}, "recursive"])
+def test_what_is_no_json_is_not_sent(send, vendor, value):
+    """A body that JSON cannot hold is InvalidRequest before anything is sent."""
+    if value == "recursive":
+        value = []
+        value.append(value)
+    with pytest.raises(InvalidRequest, match="cannot be written as JSON"):
+        send(Request("POST", "/x", json=value))
+    assert [] == vendor.requests
+
+
+@pytest.mark.parametrize("address", ["https://h:99999/x", "http://h:port/", "https://exa mple.com/\x00"])
+def test_what_is_no_address_is_not_asked(send, vendor, address):
+    """An address that cannot be parsed is an error of ours."""
+    with pytest.raises(InvalidRequest, match="is not an address"):
+        send(Request("GET", address))
+
+
+# Where the credential goes
+
+
+@pytest.mark.parametrize(
+    ("address", "goes"),
+    [
+        ("/x", True), ("https://fme.example.com/x", True), ("https://fme.example.com:443/x", True),
+        ("https://FME.example.com/x", True), ("http://fme.example.com/x", False), ("https://fme.example.com:8443/x", False),
+        ("https://example.com/x", False), ("https://fme.example.com.evil.example/x", False),
+        ("https://fme.example.com@evil.example/x", False), ("https://evil.example/https://fme.example.com/", False),
+    ],
+)  # fmt: skip
+def test_the_credential_goes_to_its_origin_only(send, httpx_mock, address, goes):
+    """Scheme, host and port of a request must be the connection's, else it carries no credential."""
+    httpx_mock.add_response()
+    send(Request("GET", address))
+
+    (request,) = httpx_mock.get_requests()
+    assert goes is ("authorization" in request.headers)
+
+
+def test_an_anonymous_request(send, httpx_mock):
+    """A request can do without the credential, and its 401 is no reason to renew it."""
+    httpx_mock.add_response(status_code=401)
+    response = send(Request("GET", "/x", anonymous=True))
+
+    assert 401 == response.status
+    assert "authorization" not in httpx_mock.get_requests()[0].headers
+
+
+def test_redirects_are_not_followed(send, server):
+    """A redirect is an answer like any other; where it points gets no request and no credential."""
+    with serving(lambda _: (302, {"location": f"{server.url}/stolen"}, b"")) as redirecting:
+        response = send(GET, base_url=redirecting.url)
+
+    assert 302 == response.status
+    assert [] == server.seen
+
+
+def _certificate(folder):
+    """A self-signed certificate for 127.0.0.1, and its key."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    pem = serialization.Encoding.PEM
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
+    plain = serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    return folder / "cert.pem", folder / "key.pem"
+
+
+def test_certificates_are_checked(send, tmp_path):
+    """A certificate nobody trusts is a permanent error that names `ca_file`, which makes it trusted; nothing is resent."""
+    certificate, key = _certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serving(context=context) as server:
+        with pytest.raises(TransportError, match="ca_file") as caught:
+            send(GET, base_url=server.url)
+        assert [] == server.seen
+        assert 200 == send(GET, base_url=server.url, ca_file=str(certificate)).status
+
+    assert (False, False) == (caught.value.transient, caught.value.maybe_arrived)
+
+
+def test_a_file_of_authorities_that_is_none(send, tmp_path):
+    """A `ca_file` that holds no certificate is a ConfigError that names it."""
+    wrong = tmp_path / "ca.pem"
+    wrong.write_text("nothing")
+
+    with pytest.raises(ConfigError, match=r"ca\.pem"):
+        send(GET, ca_file=str(wrong))
+
+
+# Proxies
+
+
+def test_loopback_uses_no_proxy_of_the_environment(send, server, environment_proxy):
+    """Whatever the environment says, this very machine is reached directly."""
+    environment_proxy(http_proxy="http://127.0.0.1:9", all_proxy="http://127.0.0.1:9")
+
+    assert 200 == send(GET, base_url=server.url).status
+
+
+@pytest.mark.parametrize("with_scheme", [True, False])
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+def test_other_hosts_use_the_proxy_of_the_environment(send, server, environment_proxy, variable, with_scheme):
+    """Another host is asked for at the proxy, which may be written without a scheme, as other programs take it."""
+    environment_proxy(**{variable: server.url if with_scheme else server.url.removeprefix("http://")})
+    send(GET, base_url="http://fme.example.com", allow_insecure=True)
+
+    assert "http://fme.example.com/x" == server.seen[0][1]
+
+
+def test_hosts_can_be_exempt_from_the_proxy(send, environment_proxy):
+    """What `NO_PROXY` names is asked for directly."""
+    environment_proxy(http_proxy="http://127.0.0.1:9", no_proxy="example.invalid")
+
+    with pytest.raises(TransportError) as caught:
+        send(GET, base_url="http://fme.example.invalid", allow_insecure=True, retries=0)
+    assert "127.0.0.1" not in str(caught.value)
+
+
+def test_the_setting_wins(send, server, environment_proxy):
+    """The setting `proxy` wins over the environment, and holds for loopback too."""
+    environment_proxy(http_proxy="http://127.0.0.1:9")
+    send(GET, base_url="http://127.0.0.1:9", proxy=server.url)
+
+    assert "http://127.0.0.1:9/x" == server.seen[0][1]
+
+
+@pytest.mark.parametrize("proxy", ["foo://proxy.example.com:1", "socks5://proxy.example.com:1"])
+def test_a_proxy_it_cannot_use(send, proxy):
+    """A proxy of a kind that cannot be used is a ConfigError that says so."""
+    with pytest.raises(ConfigError, match="proxy"):
+        send(GET, proxy=proxy)
+
+
+# Renewing the credential
+
+
+def test_a_rotated_token_is_read_again(open_client, vendor, tmp_path):
+    """After a 401 the token file is read once more, and the request, a submission too, is sent with what it holds now."""
+    file = tmp_path / "token"
+    file.write_text("old\n")
+    client = open_client(token={"file": str(file)})
+    file.write_text("new\n")
+    vendor.on("POST", "/x", lambda request: 202 if "new" in request.headers["authorization"] else 401)
+
+    assert [202, 202] == [client._session.send(POST).status for _ in range(2)]
+    assert ["old", "new", "new"] == [each.headers["authorization"].partition("=")[2] for each in vendor.requests]
+
+
+def test_a_token_that_stays_refused(open_client, vendor):
+    """Where the credential is what it was, a 401 is final at once; a new one that is refused, too, is tried once."""
+    client = open_client()
+    vendor.on("GET", "/x", 401)
+
+    assert 401 == client._session.send(GET).status
+    assert 1 == len(vendor.requests)
+
+
+def test_a_token_file_that_is_gone(open_client, vendor, tmp_path):
+    """If the credential cannot be read any more, that is what the error says."""
+    file = tmp_path / "token"
+    file.write_text("old")
+    client = open_client(token={"file": str(file)})
+    file.unlink()
+    vendor.on("GET", "/x", 401)
+
+    with pytest.raises(ConfigError, match="cannot be read"):
+        client._session.send(GET)
+
+
+def test_a_token_that_another_thread_renewed(open_client, vendor):
+    """A request that was under way with the old credential is sent again with the new one, which is not read again."""
+    client = open_client()
+    session = getattr(client._session, "target", client._session)
+
+    def renewed_meanwhile(request):
+        if len(vendor.requests) == 1:
+            session._credentials = dict(session._credentials)
+            return 401
+        return 200
+
+    session._reread = pytest.fail
+    vendor.on("GET", "/x", renewed_meanwhile)
+
+    assert 200 == client._session.send(GET).status
+
+
+# Sending again
+
+FAILED_BEFORE = [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow"), httpx.PoolTimeout("busy"), httpx.ProxyError("503")]
+FAILED_AFTER = [
+    httpx.ReadTimeout("slow"), httpx.ReadError("reset"), httpx.WriteError("broken"), httpx.WriteTimeout("slow"),
+    httpx.RemoteProtocolError("disconnected"), httpx.CloseError("x"), httpx.DecodingError("gzip"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", [408, 425, 429, 500, 502, 503, 504, *FAILED_BEFORE, *FAILED_AFTER])
+def test_a_repeatable_request_is_sent_again(send, vendor, answer):
+    """What failed in passing is asked again, as often as `retries` says."""
+    vendor.on("GET", "/x", answer, answer, (200, {}))
+    assert 200 == send(GET, retries=2).status
+    assert 3 == len(vendor.requests)
+
+
+def test_the_last_outcome_counts(send, vendor):
+    """When all attempts are used up, the last answer, or the last failure, is the outcome."""
+    vendor.on("GET", "/x", 502, httpx.ReadError("reset"), 503)
+    assert 503 == send(GET, retries=2).status
+    vendor.on("GET", "/x", 502, httpx.ReadError("reset"))
+    with pytest.raises(TransportError, match="reset"):
+        send(GET, retries=1)
+
+
+@pytest.mark.parametrize("answer", [400, 401, 403, 404, 409, 422, 501, httpx.UnsupportedProtocol("ftp"), httpx.LocalProtocolError("x")])
+def test_what_will_not_change_is_not_asked_again(send, vendor, answer):
+    """A refusal is final; so is a request that cannot be sent."""
+    vendor.on("GET", "/x", answer)
+    try:
+        assert answer == send(GET).status
+    except TransportError as error:
+        assert (False, False) == (error.transient, error.maybe_arrived)
+    assert 1 == len(vendor.requests)
+
+
+@pytest.mark.parametrize("switch", [{"retry": False}, {"retries": 0}])
+def test_retries_can_be_switched_off(send, vendor, switch):
+    """A status poll is not sent again here, nor is anything where `retries` is 0."""
+    vendor.on("GET", "/x", 503)
+    assert 503 == send(GET, **switch).status
+    assert 1 == len(vendor.requests)
+
+
+@pytest.mark.parametrize("answer", [429, (429, {}, {"Retry-After": "3"}), (503, {}, {"Retry-After": "3"}), *FAILED_BEFORE])
+def test_a_submission_that_never_arrived_is_sent_again(send, vendor, answer):
+    """A submission goes out again only where it is certain that nothing came of it."""
+    vendor.on("POST", "/x", answer, (202, {}))
+    assert 202 == send(POST).status
+    assert 2 == len(vendor.requests)
+
+
+@pytest.mark.parametrize("answer", [408, 425, 500, 502, 503, 504, *FAILED_AFTER])
+def test_a_submission_that_may_have_arrived_is_never_sent_again(send, vendor, answer):
+    """Where the vendor may have acted, a submission is sent once."""
+    vendor.on("POST", "/x", answer)
+    try:
+        assert answer == send(POST).status
+    except TransportError as error:
+        assert error.maybe_arrived
+    assert 1 == len(vendor.requests)
+
+
+def test_a_submission_after_one_that_never_arrived_is_judged_anew(send, vendor):
+    """Once a second try may have arrived, there is no third."""
+    vendor.on("POST", "/x", httpx.ConnectError("refused"), httpx.ReadError("reset"), 202)
+    with pytest.raises(TransportError, match="reset"):
+        send(POST)
+    assert 2 == len(vendor.requests)
+
+
+def test_a_refused_connection(send, clock):
+    """A server that is not there is an error that says what to check."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(TransportError, match="Check base_url") as caught:
+        send(GET, base_url=f"http://127.0.0.1:{port}")
+
+    assert (True, False) == (caught.value.transient, caught.value.maybe_arrived)
+    assert f"http://127.0.0.1:{port}" in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["https://fme..example.com", f"https://{'a' * 70}.example.com"])
+def test_an_address_that_cannot_be(send, environment_proxy, address):
+    """A misspelt host or port is a TransportError, whatever the resolver raises."""
+    environment_proxy()
+    with pytest.raises(TransportError, match="base_url") as caught:
+        send(Request("GET", f"{address}/x"))
+    assert not caught.value.maybe_arrived
+
+
+def test_a_server_that_says_nothing(send):
+    """A server that accepts and never answers is given up after `timeout`; the request may have arrived."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(TransportError, match="raise the setting `timeout`") as caught:
+            send(GET, base_url=url, timeout=0.02, retries=0)
+        assert caught.value.maybe_arrived
+        with pytest.raises(TransportError):
+            send(Request("GET", "/x", timeout=30), base_url=url, retry=False, at_most=0.02)
+
+
+@pytest.mark.parametrize(
+    ("request_timeout", "at_most", "read"), [(None, None, 30), (None, 4, 4), (50, None, 50), (50, 60, 50), (0.5, None, 0.5)]
+)
+def test_how_long_an_answer_may_take(send, httpx_mock, request_timeout, at_most, read):
+    """A request may allow more than the connection, and a wait less; connecting never takes longer than 10 s."""
+    httpx_mock.add_response()
+    send(Request("GET", "/x", timeout=request_timeout), at_most=at_most, timeout=30)
+
+    (request,) = httpx_mock.get_requests()
+    assert {"connect": 10, "read": read, "write": 30, "pool": read} == request.extensions["timeout"]
+
+
+# Not too fast
+
+
+def test_retry_after_holds_the_connection(open_client, vendor, clock):
+    """`Retry-After` holds every request of the connection, and a request that is sent again waits for it, too."""
+    client = open_client()
+    vendor.on("GET", "/x", (429, {}, {"Retry-After": "7"}), 200)
+    vendor.on("GET", "/y", (503, {}, {"Retry-After": "5"}), 200)
+
+    assert 200 == client._session.send(GET).status
+    assert 7 == clock.monotonic()
+    assert 503 == client._session.send(Request("GET", "/y"), retry=False).status
+    clock.advance(2)
+    assert 200 == client._session.send(GET).status
+    assert [7, 3] == clock.slept
+
+
+@pytest.mark.parametrize("answer", [(500, {}, {"Retry-After": "7"}), (429, {}, {"Retry-After": "0"}), (503, {}, {"Retry-After": "soon"})])
+def test_what_does_not_hold_the_connection(send, vendor, clock, answer):
+    """Only 429 and 503 hold the connection, and only with a time that can be read."""
+    vendor.on("GET", "/x", answer, 200)
+    send(GET)
+    assert [] == clock.slept
+
+
+def test_a_held_connection_does_not_outlast_a_wait(open_client, vendor, clock):
+    """A request that may take so long at most is not kept longer than that by the gate."""
+    client = open_client()
+    vendor.on("GET", "/x", (429, {}, {"Retry-After": "600"}))
+    client._session.send(GET, retry=False)
+
+    with pytest.raises(TransportError, match="asked") as caught:
+        client._session.send(GET, retry=False, at_most=5)
+    assert (False, True, 600) == (caught.value.maybe_arrived, caught.value.transient, caught.value.retry_after)
+    assert clock.monotonic() <= 5
+    assert 1 == len(vendor.requests)
+
+
+def test_requests_per_second(open_client, vendor, clock):
+    """Requests go out no faster than the setting says, from whatever thread."""
+    client = open_client(requests_per_second=4)
+    vendor.on("GET", "/x", 200)
+    for _ in range(5):
+        client._session.send(GET)
+
+    assert 1.0 == pytest.approx(clock.monotonic())
+
+
+def test_the_gate():
+    """Each request takes the next place; holding moves all later places."""
+    gate = Gate(2)
+    assert [0, 0.5, 1.0] == [gate.reserve(10) for _ in range(3)]
+    gate.hold(10, 5)
+    gate.hold(10, 1)
+    assert [5, 5.5] == [gate.reserve(10) for _ in range(2)]
+    assert 0 == gate.reserve(100)
+    free = Gate(None)
+    assert [0, 0] == [free.reserve(1), free.reserve(1)]
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("7", 7), ("0.5", 0.5), ("-3", 0), ("99999", 3600), ("", None), ("soon", None), ("nan", None), ("inf", None),
+     ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("Wed, 21 Oct 2015 07:28:00", 0), ("Fri, 01 Jan 9999 00:00:00 GMT", 3600)],
+)  # fmt: skip
+def test_retry_after_is_read_and_clamped(value, seconds):
+    """Seconds or a date, at most an hour; what cannot be read is not there."""
+    assert seconds == retry_after({"retry-after": value})
+
+
+@given(st.text() | st.from_regex(r"\w{3}, \d{2} \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", fullmatch=True))
+def test_any_retry_after_is_read_or_not_there(value):
+    """No header value makes it raise."""
+    wait = retry_after({"retry-after": value})
+    assert wait is None or 0 <= wait <= 3600
+
+
+# Connections
+
+
+def test_a_submission_uses_a_fresh_connection(open_client, server):
+    """Requests share a connection; each submission has its own, which no server can be just closing."""
+    client = open_client(base_url=server.url)
+    for request in (GET, GET, POST, POST, GET):
+        client._session.send(request)
+
+    first, second, third, fourth, last = [port for *_, port in server.seen]
+    assert first == second == last
+    assert 3 == len({first, third, fourth})
+
+
+def test_a_closed_client(open_client, server):
+    """After close, which may be called twice, every request is ClientClosed and nothing is sent."""
+    client = open_client(base_url=server.url)
+    client._session.send(GET)
+    client.close()
+    client.close()
+
+    with pytest.raises(ClientClosed, match="connect again"):
+        client._session.send(GET)
+    with pytest.raises(ClientClosed):
+        client.describe("a/b")
+    assert 1 == len(server.seen)
+
+
+def test_many_threads_on_one_client(open_client, server):
+    """One client serves many threads at once, each its own answer."""
+    server.answer = lambda handler: (200, {}, handler.path.encode())
+    client = open_client(which="sync", base_url=server.url)
+
+    def ask(number):
+        return client._session.send(Request("GET", f"/{number}")).content
+
+    with ThreadPoolExecutor(16) as threads:
+        assert [f"/{number}".encode() for number in range(100)] == list(threads.map(ask, range(100)))
+    assert len({port for *_, port in server.seen}) < 50
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_child_process_opens_its_own_connections(open_client, server):
+    """After a fork the child opens new connections, and the parent's go on."""
+    client = open_client(which="sync", base_url=server.url)
+    client._session.send(GET)
+    child = os.fork()
+    if child == 0:
+        try:
+            client._session.send(GET)
+        finally:
+            os._exit(0)
+    assert 0 == os.waitpid(child, 0)[1]
+    client._session.send(GET)
+
+    first, in_child, again = [port for *_, port in server.seen]
+    assert first == again != in_child
+
+
+# Answers and files
+
+
+def test_an_answer_has_a_bound(send, vendor, monkeypatch):
+    """More than `MAX_BODY` bytes are not read into memory; for a submission, that leaves its outcome open."""
+    monkeypatch.setattr(flowrunner_http, "MAX_BODY", 10)
+    vendor.on("GET", "/x", (200, b"x" * 10), (200, b"x" * 11))
+
+    assert b"x" * 10 == send(GET).content
+    with pytest.raises(ProtocolError, match="larger than"):
+        send(GET)
+
+
+def test_a_submission_whose_answer_is_too_large(open_client, vendor, monkeypatch):
+    """An accepted submission whose answer cannot be read is uncertain, not failed."""
+    monkeypatch.setattr(flowrunner_http, "MAX_BODY", 10)
+    vendor.on("POST", "/jobs", (202, b" " * 11))
+
+    with pytest.raises(SubmissionUncertain):
+        open_client(check_parameters=False).submit("a/b")
+
+
+def test_headers_are_looked_up_in_lower_case(send, vendor):
+    """Plans find a header however the server writes it."""
+    vendor.on("GET", "/x", (200, b"", {"X-ThiNG": "1"}))
+    assert "1" == send(GET).headers["x-thing"]
+
+
+def test_a_download_streams_to_its_file(send, server, tmp_path):
+    """The body goes to the file, which appears whole; nothing else is left in the folder."""
+    content = os.urandom(3_000_000)
+    server.answer = lambda _: (200, {}, content)
+    file = tmp_path / "ø.zip"
+    response = send(Request("GET", "/x", save_to=file), base_url=server.url)
+
+    assert (200, b"") == (response.status, response.content)
+    assert content == file.read_bytes()
+    assert [file] == list(tmp_path.iterdir())
+
+
+def _truncated(_):
+    return 200, {"content-length": "100", "connection": "close"}, b"half"
+
+
+def test_half_a_download_is_none(send, server, tmp_path):
+    """A download that breaks off leaves what was there before as it was, after all retries."""
+    server.answer = _truncated
+    file = tmp_path / "x.zip"
+    file.write_bytes(b"before")
+
+    def truncated(handler):
+        handler.close_connection = True
+        return _truncated(handler)
+
+    server.answer = truncated
+    with pytest.raises(TransportError, match="broke"):
+        send(Request("GET", "/x", save_to=file), base_url=server.url, retries=1)
+    assert b"before" == file.read_bytes()
+    assert [file] == list(tmp_path.iterdir())
+    assert 2 == len(server.seen)
+
+
+def test_a_refused_download_is_no_file(send, vendor, tmp_path):
+    """The body of an error is not saved, it is read."""
+    vendor.on("GET", "/x", (404, {"message": "gone"}))
+    response = send(Request("GET", "/x", save_to=tmp_path / "x.zip"))
+
+    assert (404, b'{"message": "gone"}') == (response.status, response.content)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_written(send, vendor, tmp_path):
+    """A folder that is not there is the system's own error."""
+    vendor.on("GET", "/x", (200, b"x"))
+    with pytest.raises(FileNotFoundError):
+        send(Request("GET", "/x", save_to=tmp_path / "none" / "x.zip"))
+
+
+# What is never shown
+
+FAULTS = {
+    "401": 401,
+    "403, echoed": (403, {"message": f"no {TOKEN}"}),
+    "404, echoed": (404, {"message": f"fmetoken token={TOKEN}"}),
+    "500, echoed": (500, f"<html>{TOKEN}</html>"),
+    "html, echoed": (200, f"<html>Authorization: fmetoken token={TOKEN}</html>"),
+    "validation, echoed": (400, {"message": f"x {TOKEN}", "details": {"MAXY": f"not {TOKEN}"}}),
+    "redirect": (302, "", {"location": f"https://other.example/?token={TOKEN}"}),
+    "reset": httpx.ReadError(f"reset {TOKEN}"),
+    "refused": httpx.ConnectError("refused"),
+    "too large": (200, b"x" * 100),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("call", ["submit", "describe", "refresh", "wait", "cancel", "runs", "health", "server_wait"])
+def test_the_token_is_shown_nowhere(open_client, vendor, caplog, monkeypatch, fault, call):
+    """However a call fails, and though the vendor echoes it, the token is in no text, no attribute, no event, no log, no frame of ours."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(flowrunner_http, "MAX_BODY", 99)
+    happened = []
+    client = open_client(on_event=happened.append, contact_budget=1, retries=1)
+    for method, route in (
+        ("POST", "/jobs"), ("POST", "/jobs/sync"), ("GET", "/jobs"), ("GET", "/jobs/1"), ("POST", "/jobs/1/cancel"),
+        ("GET", "/workspaces"), ("GET", "/workspaces/a/b/parameters"), ("GET", "/healthcheck/readiness"), ("GET", "/fmeinfo/version"),
+    ):  # fmt: skip
+        vendor.on(method, route, FAULTS[fault])
+    run = client.attach(f"flowrunner:1:fme-flow-v4:{client.name}:a%2Fb:1")
+    calls = {
+        "submit": lambda: client.submit("a/b"), "describe": lambda: client.describe("a/b"), "refresh": run.refresh,
+        "wait": run.wait, "cancel": run.cancel, "runs": lambda: list(client.runs()), "health": client.health,
+        "server_wait": lambda: client.run("a/b", server_wait=True),
+    }  # fmt: skip
+    shown = [repr(client), repr(client._connection if call else 0), repr(run), repr(client._session)]
+    try:
+        shown.append(repr(calls[call]()))
+    except FlowrunnerError as error:
+        shown += _everything_about(error)
+    for event in happened:
+        shown.append(repr(event))
+        if hasattr(event, "error"):
+            shown += _everything_about(event.error)
+    shown += [record.getMessage() + repr(record.__dict__) for record in caplog.records]
+
+    assert [] == [text[max(0, text.index(TOKEN) - 300) : text.index(TOKEN) + 40] for text in shown if TOKEN in text]
+
+
+def _everything_about(error):
+    """What a log, a debugger or a crash report would show of an error: frames of httpx or of the test are not ours."""
+    each = error
+    while each is not None:
+        yield repr(each.args) + str(each) + (repr(each.__dict__) if isinstance(each, FlowrunnerError) else "")
+        each = each.__cause__ or each.__context__
+    whole = traceback.TracebackException.from_exception(error, capture_locals=True)
+    while whole is not None:
+        for frame in whole.stack:
+            if f"{os.sep}flowrunner{os.sep}" in frame.filename:
+                yield repr(frame.locals)
+        yield "".join(whole.format_exception_only())
+        whole = whole.__cause__ or whole.__context__
+
+
+def test_a_new_token_is_hidden_like_the_old(open_client, vendor, tmp_path):
+    """A credential that was read again after a 401 is hidden in errors like the first one."""
+    file = tmp_path / "token"
+    file.write_text("0ld-t0ken")
+    client = open_client(token={"file": str(file)})
+    file.write_text("n3w-t0ken")
+    echoes = (403, {"message": "n3w-t0ken and 0ld-t0ken may not"})
+    vendor.on("GET", "/workspaces/a/b/parameters", lambda request: echoes if "n3w" in request.headers["authorization"] else 401)
+
+    with pytest.raises(FlowrunnerError) as caught:
+        client.describe("a/b")
+    assert "*** and *** may not" in str(caught.value)
+    assert "*** and *** may not" == caught.value.vendor_message
