@@ -1,9 +1,9 @@
 """The command line: `flowrunner run`, `status`, `wait`, `cancel`, `simulate` and `demo`.
 
-`main` stands here, since it has to work where the extra `flowrunner[cli]` is not installed, and has to answer `--version`
-before anything is imported. One module per command, each with a `command`; `app` finds them. What they share:
-`exit_codes` and `outcome` (how a command ends), `output` and `following` (what it shows), `target` (which run is meant),
-`assignments` (what `-p` says), `options`.
+`main` stands here, since it has to work where the extra `flowrunner[cli]` is not installed, and has to answer
+`--version` before anything is imported. One module per command, each with a `command`; `app` finds them. What they
+share: `exit_codes` and `outcome` (how a command ends), `output` and `following` (what it shows), `target` (which run is
+meant), `assignments` (what `-p` says), `options`.
 """
 
 from __future__ import annotations
@@ -33,5 +33,4 @@ def main() -> int:
 
     from flowrunner.cli.app import app
 
-    app(prog_name="flowrunner")
-    raise AssertionError("unreachable: click ends the process")
+    return int(app(prog_name="flowrunner"))

@@ -31,7 +31,7 @@ pyproject.toml, else the user's configuration folder).
 \b
 Examples:
   flowrunner demo
-  flowrunner run prod Samples/austinDownload.fmw -p MAXY=42 -p THEMES=airports --wait
+  flowrunner run prod Samples/austinDownload.fmw -p THEMES=parks --wait
   ref=$(flowrunner run prod Tutorials/10seconds.fmw -p location=Burnaby)
   flowrunner wait "$ref" --timeout 600
 """

@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     meaning: str
 
     def __new__(cls, code: int, meaning: str) -> Self:
+        """A member is its number; the sentence comes along."""
         self = int.__new__(cls, code)
         self._value_ = code
         self.meaning = meaning

@@ -16,18 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["Seconds", "config_option", "json_option", "run_arguments", "timeout_option"]
 
 
-class Seconds(click.FloatRange):
+class Seconds(click.types.FloatParamType):
     """A duration: a finite number of seconds, not below zero."""
 
     name = "seconds"
 
-    def __init__(self) -> None:
-        super().__init__(min=0)
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the number."""
         number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
+        if not 0 <= number < math.inf:
             self.fail(f"{value} is not a number of seconds", param, ctx)
         return number
 
@@ -39,9 +36,9 @@ def config_option(command: Decorated) -> Decorated:
 
 def json_option(command: Decorated) -> Decorated:
     """`--json`."""
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print one JSON object on one line, for errors too."
-    )(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line, for errors too.")(
+        command
+    )
 
 
 def timeout_option(command: Decorated) -> Decorated:

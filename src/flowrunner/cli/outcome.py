@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from flowrunner.errors import FlowrunnerError
     from flowrunner.models import RunRef
 
-__all__ = ["code_of", "code_of_state", "end", "error_object", "next_command", "reported", "reporting"]
+__all__ = ["code_of", "code_of_state", "end", "error_object", "interrupted", "next_command", "reported", "reporting"]
 
 _CODES: Final[tuple[tuple[ExitCode, tuple[type[FlowrunnerError], ...]], ...]] = (
     (ExitCode.FAILED, (errors.RunFailed,)),
@@ -94,16 +95,31 @@ def error_object(error: FlowrunnerError) -> dict[str, Any]:
 def reporting(output: Output) -> Iterator[None]:
     """End the command with a message and an exit code when flowrunner raises, or somebody presses Ctrl-C.
 
-    Anything else is a bug, and passes.
+    SIGTERM counts as Ctrl-C. Anything else is a bug, and passes.
     """
     try:
-        yield
+        with _sigterm_as_ctrl_c():
+            yield
     except errors.FlowrunnerError as error:
         reported(error, output)
     except KeyboardInterrupt:
-        output.say("Interrupted.")
-        output.record({"error": "Interrupted", "message": "interrupted", "exit_code": int(ExitCode.INTERRUPTED)})
-        end(ExitCode.INTERRUPTED)
+        interrupted(output, "Interrupted.")
+
+
+def interrupted(output: Output, message: str, **details: Any) -> NoReturn:
+    """Tell that the command was interrupted, and end it."""
+    output.say(message)
+    output.record({"error": "Interrupted", "message": message, "exit_code": int(ExitCode.INTERRUPTED), **details})
+    end(ExitCode.INTERRUPTED)
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def reported(error: FlowrunnerError, output: Output, *advice: str) -> NoReturn:
@@ -117,8 +133,5 @@ def reported(error: FlowrunnerError, output: Output, *advice: str) -> NoReturn:
 
 def _advice(error: FlowrunnerError) -> tuple[str, ...]:
     if isinstance(error, errors.SubmissionUncertain):
-        return (
-            f"Handle: {error.handle}",
-            "Nothing was sent twice. Look at the vendor whether the run is there before you start it again.",
-        )
+        return (f"Handle: {error.handle}",)
     return ()

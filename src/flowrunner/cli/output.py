@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import sys
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -16,7 +19,7 @@ from flowrunner.events import Anomaly, CheckSkipped, ContactFailed, ContactResto
 from flowrunner.models import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from flowrunner.client import Run
     from flowrunner.events import Event
@@ -82,35 +85,36 @@ class Output:
         self._is_out_of_contact = False
 
     def say(self, message: str) -> None:
-        """Show a message to the person."""
-        self.speak(clean(message))
+        """Show a message to the person. Lines that begin with two spaces are commands, and never broken."""
+        message = clean(message)
+        self.speak(_wrapped(message) if sys.stderr.isatty() else message)
 
     def data(self, line: str) -> None:
-        """Write a line of data, unless data are JSON."""
+        """Write a line of data, which is clean already, unless data are JSON."""
         if not self.as_json:
-            click.echo(clean(line), color=False if os.environ.get("NO_COLOR") else None)
+            click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
 
     def record(self, record: Mapping[str, Any]) -> None:
         """Write an object, if data are JSON."""
         if self.as_json:
             click.echo(json.dumps(record, default=str))
 
-    def fields(self, fields: Mapping[str, str]) -> None:
+    def fields(self, fields: Iterable[tuple[str, str]]) -> None:
         """Write names and values, aligned; those without a value are left out."""
-        shown = {name: value for name, value in fields.items() if value}
-        width = max(map(len, shown))
-        for name, value in shown.items():
+        shown = [(name, value) for name, value in fields if value]
+        width = max(len(name) for name, _ in shown)
+        for name, value in shown:
             self.data(f"{name:<{width}}  {value}")
 
     def status(self, status: RunStatus) -> None:
         """Write how a run stands."""
-        self.fields(dict(_status_fields(status)))
+        self.fields(_status_fields(status))
 
     def result(self, result: RunResult) -> None:
         """Write how a run ended, and what it made."""
-        made = {f"output {one_line(name)}": one_line(str(value)) for name, value in result.outputs.items()}
-        files = {f"file {one_line(file.name)}": _size(file.size) for file in result.artifacts}
-        self.fields({**dict(_status_fields(result.status)), **made, **files})
+        outputs = (("output", one_line(f"{name} = {value}")) for name, value in result.outputs.items())
+        files = (("file", one_line(file.name) + _size(file.size)) for file in result.artifacts)
+        self.fields([*_status_fields(result.status), *outputs, *files])
 
     def event(self, event: Event) -> None:
         """Tell the person what matters of an event; a contact that stays lost is told once."""
@@ -136,6 +140,13 @@ def _to_stderr(message: str) -> None:
     click.echo(message, err=True)
 
 
+def _wrapped(message: str) -> str:
+    """The message, broken at spaces to fit the terminal."""
+    width = shutil.get_terminal_size().columns
+    wrap = TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(line if line.startswith("  ") else wrap.fill(line) for line in message.splitlines())
+
+
 def _status_fields(status: RunStatus) -> Iterator[tuple[str, str]]:
     yield "state", click.style(str(status.state), fg=COLOURS.get(status.state))
     yield "vendor's word", vendor_word(status)
@@ -150,4 +161,4 @@ def _status_fields(status: RunStatus) -> Iterator[tuple[str, str]]:
 
 
 def _size(size: int | None) -> str:
-    return "size unknown" if size is None else f"{size:,} bytes"
+    return "" if size is None else f", {size:,} bytes"

@@ -1,0 +1,157 @@
+"""Follow a run to its end, show it live on the way, and end the command with its outcome."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from flowrunner.cli.outcome import code_of, code_of_state, end, interrupted, next_command, reported
+from flowrunner.cli.output import COLOURS, one_line, run_object, vendor_word
+from flowrunner.errors import (
+    ContactLost,
+    FlowrunnerError,
+    InputRequired,
+    RunCancelled,
+    RunFailed,
+    RunLost,
+    WaitTimeout,
+)
+from flowrunner.models import RunState, WaitReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flowrunner.cli.output import Output
+    from flowrunner.client import Run
+    from flowrunner.models import RunResult, RunStatus
+
+    Show = Callable[[RunStatus], None]
+
+__all__ = ["display", "follow_to_end"]
+
+_NEED_PEOPLE = frozenset({WaitReason.USER_INPUT, WaitReason.FLOW_SELECTION})
+
+
+def follow_to_end(run: Run, *, timeout: float | None, output: Output, config: str | None) -> NoReturn:
+    """Wait for the run and end the command with the exit code of its outcome.
+
+    Args:
+        run: which.
+        timeout: seconds, None without end.
+        output: where the result goes, and what happens on the way.
+        config: the configuration that was asked for, for the command that goes on.
+    """
+    go_on = f"Continue with:\n  {next_command(run.ref, config)}"
+    try:
+        with display(output) as show:
+            result = _awaited(run, timeout, show)
+    except (RunFailed, RunCancelled, RunLost) as error:
+        _conclude(run, error.result, output, error)
+    except (WaitTimeout, ContactLost, InputRequired) as error:
+        reported(error, output, go_on)
+    except FlowrunnerError as error:
+        reported(error, output, *_still_known(run, go_on))
+    except KeyboardInterrupt:
+        message = f"Interrupted. The run goes on: {run.ref}\n{go_on}"
+        interrupted(output, message, **run_object(run))
+    else:
+        _conclude(run, result, output, None)
+
+
+def _awaited(run: Run, timeout: float | None, show: Show) -> RunResult:
+    """Every change is shown, so `watch` does the waiting; `wait` then tells the outcome without another look."""
+    if not _needs_a_person(run.status):
+        for status in run.watch(timeout):
+            show(status)
+            if _needs_a_person(status):
+                break
+    return run.wait()
+
+
+def _needs_a_person(status: RunStatus) -> bool:
+    return status.state is RunState.WAITING and status.reason in _NEED_PEOPLE
+
+
+def _conclude(run: Run, result: RunResult, output: Output, error: FlowrunnerError | None) -> NoReturn:
+    output.result(result)
+    record = {**run_object(run), **result.to_dict()}
+    if error is not None:
+        for note in getattr(error, "__notes__", ()):
+            output.say(note)
+        record |= {"error": type(error).__name__, "message": error.message, "exit_code": int(code_of(error))}
+    output.record(record)
+    end(code_of_state(result.status.state))
+
+
+def _still_known(run: Run, go_on: str) -> tuple[str, ...]:
+    """What an error that is not about the run leaves true."""
+    state = run.status.state
+    if state is RunState.SUCCEEDED:
+        return ("The run has succeeded; only its result could not be read.", go_on)
+    return () if state is RunState.UNKNOWN else (f"The run was {state} when last seen.", go_on)
+
+
+@contextmanager
+def display(output: Output) -> Iterator[Show]:
+    """Show how a run stands, on stderr: one live line on a terminal, else a line for each change."""
+    console = Console(stderr=True)
+    if console.is_terminal and not console.is_dumb_terminal:
+        with _live(console, output) as show:
+            yield show
+        return
+    started = time.monotonic()
+    yield lambda status: output.say(f"{_ago(started)}  {_plain(status)}")
+
+
+@contextmanager
+def _live(console: Console, output: Output) -> Iterator[Show]:
+    line, speak = _LiveLine(), output.speak
+    with Live(
+        line, console=console, refresh_per_second=8, transient=True, redirect_stdout=False, redirect_stderr=False
+    ):
+        output.speak = lambda message: console.print(Text(message), soft_wrap=True)
+        try:
+            yield line.show
+        finally:
+            output.speak = speak
+
+
+class _LiveLine:
+    """What is known of a run, and how long it has been waited for."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._shown = Text("looking")
+
+    def show(self, status: RunStatus) -> None:
+        self._shown = Text.assemble((str(status.state), COLOURS.get(status.state, "")), _rest(status))
+
+    def __rich__(self) -> Text:
+        line = Text.assemble((_ago(self._started), "dim"), "  ", self._shown)
+        line.no_wrap, line.overflow = True, "ellipsis"
+        return line
+
+
+def _plain(status: RunStatus) -> str:
+    return f"{status.state}{_rest(status)}"
+
+
+def _rest(status: RunStatus) -> str:
+    """What there is to say beside the state."""
+    word = vendor_word(status)
+    parts = (
+        f" ({word})" if word else "",
+        f", attempt {status.attempt}" if status.attempt > 1 else "",
+        "" if status.progress is None else f", {status.progress:.0%}",
+        f": {one_line(status.message)}" if status.message else "",
+    )
+    return "".join(parts)
+
+
+def _ago(started: float) -> str:
+    return f"{time.monotonic() - started:6.1f} s"

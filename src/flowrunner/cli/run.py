@@ -1,0 +1,111 @@
+"""`flowrunner run`: start a run, and follow it to its end if asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowrunner.cli.assignments import Assignment, read_assignment, values_of
+from flowrunner.cli.following import follow_to_end
+from flowrunner.cli.options import Seconds, config_option, json_option, timeout_option
+from flowrunner.cli.outcome import interrupted, reporting
+from flowrunner.cli.output import Output, run_object
+from flowrunner.cli.target import connected
+from flowrunner.errors import FlowrunnerError
+from flowrunner.models import SubmitOptions
+
+if TYPE_CHECKING:
+    from flowrunner.client import Client, Run
+    from flowrunner.models import FlowSpec
+
+__all__ = ["command"]
+
+_HELP = """\
+Start a run of FLOW on CONNECTION and print its reference, one line that `status`, `wait` and `cancel` take.
+
+With --wait, follow it to its end, show how it ended, and tell that by the exit code (see `flowrunner --help`).
+
+Text given with -p becomes a number, a truth value or a list where the flow's description says so. NAME:=JSON gives a
+value as it is. Give NAME several times for a list.
+
+With --json, stdout is one object: {"ref", "id", "flow", "status"}, and with --wait also {"outputs", "artifacts",
+"metrics", "raw"}. If something went wrong it has {"error", "message", "exit_code"}.
+
+\b
+Examples:
+  flowrunner run prod Samples/austinDownload.fmw -p MAXY=42 -p THEMES=parks
+  flowrunner run prod Samples/austinDownload.fmw -p 'THEMES:=["parks"]' --wait
+  ref=$(flowrunner run prod Samples/austinApartments.fmw --queue Night)
+"""
+
+
+def _read(ctx: click.Context, param: click.Parameter, arguments: tuple[str, ...]) -> tuple[Assignment, ...]:
+    try:
+        return tuple(map(read_assignment, arguments))
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+@click.command("run", help=_HELP, short_help="Start a run; with --wait, follow it to its end.")
+@click.argument("connection")
+@click.argument("flow")
+@click.option(
+    "-p", "--parameter", "assignments", callback=_read, multiple=True, metavar="NAME=VALUE",
+    help="A parameter of the flow; may be given several times.",
+)  # fmt: skip
+@click.option("--queue", metavar="NAME", help="The vendor's queue.")
+@click.option("--description", metavar="TEXT", help="A text that the vendor keeps with the run.")
+@click.option("--max-run-time", type=Seconds(), metavar="SECONDS", help="The vendor cancels a run that works longer.")
+@click.option(
+    "--max-queue-time", type=Seconds(), metavar="SECONDS", help="The vendor gives up a run that queues longer."
+)
+@click.option("--wait", is_flag=True, help="Follow the run to its end.")
+@timeout_option
+@config_option
+@json_option
+def command(
+    connection: str,
+    flow: str,
+    assignments: tuple[Assignment, ...],
+    *,
+    wait: bool,
+    timeout: float | None,
+    config: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """See `_HELP`."""
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout bounds the wait: give --wait, too.")
+    output = Output(as_json=as_json)
+    with reporting(output), connected(connection, config, output) as client:
+        values = values_of(assignments, _description(client, flow, assignments))
+        run = _submitted(client, flow, values, SubmitOptions(**options), output)
+        output.data(str(run.ref))
+        if wait:
+            if as_json:
+                output.say(f"Started {run.ref}")
+            follow_to_end(run, timeout=timeout, output=output, config=config)
+        output.record(run_object(run))
+
+
+def _description(client: Client, flow: str, assignments: tuple[Assignment, ...]) -> FlowSpec | None:
+    """The flow's description, if there is text to convert and a description to be had."""
+    if all(assignment.is_json for assignment in assignments):
+        return None
+    try:
+        return client.describe(flow)
+    except FlowrunnerError:
+        return None
+
+
+def _submitted(client: Client, flow: str, values: dict[str, Any], options: SubmitOptions, output: Output) -> Run:
+    try:
+        return client.submit(flow, values, options=options)
+    except KeyboardInterrupt:
+        interrupted(
+            output,
+            "Interrupted while submitting: it is not known whether a run was started. Look at the vendor before you"
+            " start it again.",
+        )

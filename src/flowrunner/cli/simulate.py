@@ -1,0 +1,94 @@
+"""`flowrunner simulate`: serve a simulated vendor on the loopback interface."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from flowrunner.cli.extras import require_simulator
+from flowrunner.cli.options import json_option
+from flowrunner.cli.outcome import reporting
+from flowrunner.cli.output import Output
+
+if TYPE_CHECKING:
+    from flowrunner.simulator import Simulator
+
+__all__ = ["command"]
+
+_HELP = """\
+Serve a simulated VENDOR (fme-flow-v4) on the loopback interface until Ctrl-C or SIGTERM, which end it with exit
+code 0.
+
+Stdout is the connection's settings, ready for flowrunner.toml. With --json it is one object on one line, written as
+soon as the server answers: {"backend", "base_url", "token"}.
+
+\b
+Examples:
+  flowrunner simulate fme-flow-v4 | tee flowrunner.toml
+  flowrunner simulate fme-flow-v4 --port 8080 --speed 10 --json
+"""
+
+
+@click.command("simulate", help=_HELP, short_help="Serve a simulated vendor on the loopback interface.")
+@click.argument("vendor")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Where to listen; 0, the default, takes a free one."
+)
+@click.option("--token", metavar="TEXT", help="What opens it; a random one if absent. Not a secret.")
+@click.option(
+    "--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, metavar="FACTOR", show_default=True,
+    help="Seconds of the simulated clock per real second.",
+)  # fmt: skip
+@click.option("--engines", type=click.IntRange(min=0), default=2, show_default=True, help="How many runs work at once.")
+@json_option
+def command(vendor: str, *, port: int, token: str | None, speed: float, engines: int, as_json: bool) -> None:
+    """See `_HELP`."""
+    require_simulator()
+    simulator = _simulator(vendor, port, token, speed, engines)
+    output = Output(as_json=as_json)
+    with reporting(output):
+        _serve(simulator, output)
+
+
+def _simulator(vendor: str, port: int, token: str | None, speed: float, engines: int) -> Simulator:
+    from flowrunner.simulator import RealClock, Simulator
+
+    try:
+        return Simulator(vendor, port=port, token=token, clock=RealClock(speed), engines=engines)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="VENDOR") from None
+
+
+def _serve(simulator: Simulator, output: Output) -> None:
+    try:
+        simulator.start()
+    except OSError as error:
+        raise click.UsageError(f"Cannot listen on the port asked for: {error.strerror}.") from None
+    try:
+        _tell(simulator, output)
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        output.say(f"Stopped after {len(simulator.requests)} requests.")
+    finally:
+        simulator.stop()
+
+
+def _tell(simulator: Simulator, output: Output) -> None:
+    settings = {"backend": simulator.vendor, "base_url": simulator.base_url, "token": simulator.token}
+    output.data("\n".join(["[connections.simulator]", *(f"{key} = {_toml(text)}" for key, text in settings.items())]))
+    output.record(settings)
+    output.say(
+        f"Serving {simulator.vendor} on {simulator.base_url} until Ctrl-C. With these settings in ./flowrunner.toml:\n"
+        "  flowrunner run simulator Tutorials/10seconds.fmw -p location=Burnaby --wait"
+    )
+
+
+def _toml(text: str) -> str:
+    """The text as a TOML string."""
+    import json
+
+    # JSON's strings are TOML's, up to DEL, which JSON leaves as it is and TOML wants escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

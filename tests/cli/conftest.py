@@ -1,0 +1,82 @@
+"""A simulated FME Flow behind a configured connection, and the command line in this process."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from attrs import frozen
+from click.testing import CliRunner
+
+from flowrunner.cli.app import app
+from flowrunner.simulator import Behaviour, RealClock, Simulator, Workspace
+
+FLOW = "Demo/work.fmw"
+
+
+@pytest.fixture(autouse=True)
+def _plain_surroundings(monkeypatch, tmp_path):
+    """No configuration, colour or width of whoever runs the tests."""
+    for name in ("FLOWRUNNER_CONFIG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def simulator():
+    """A server whose clock is a hundred times as fast; it has one workspace more, which works for 20 seconds."""
+    with Simulator("fme-flow-v4", clock=RealClock(100)) as serving:
+        serving.publish(Workspace("Demo", "work.fmw", behaviour=Behaviour(duration=20)))
+        yield serving
+
+
+@pytest.fixture
+def script(simulator):
+    """Say what runs of the workspace do."""
+    return lambda **behaviour: simulator.pool.script(FLOW, Behaviour(**behaviour))
+
+
+@pytest.fixture
+def config(simulator, tmp_path, monkeypatch):
+    """A configuration with the connection `sim`, in the usual place; its token comes from the environment."""
+    monkeypatch.setenv("SIM_TOKEN", simulator.token)
+    file = tmp_path / "flowrunner.toml"
+    file.write_text(
+        f'[connections.sim]\nbackend = "fme-flow-v4"\nbase_url = "{simulator.base_url}"\n'
+        'token = { env = "SIM_TOKEN" }\npoll_min = 0.05\n'
+    )
+    return file
+
+
+@frozen
+class Ended:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def record(self):
+        """The one object that `--json` printed."""
+        (line,) = self.stdout.splitlines()
+        return json.loads(line)
+
+    @property
+    def fields(self):
+        """Names and values of a block of data."""
+        pairs = (line.split("  ", 1) for line in self.stdout.splitlines() if "  " in line)
+        return {name: value.strip() for name, value in pairs}
+
+
+@pytest.fixture
+def cli(config):
+    """Run a command in this process."""
+
+    def run(*arguments, **env):
+        ended = CliRunner().invoke(app, list(map(str, arguments)), prog_name="flowrunner", env=env)
+        if ended.exception and not isinstance(ended.exception, SystemExit):
+            raise ended.exception
+        return Ended(ended.exit_code, ended.stdout, ended.stderr)
+
+    return run

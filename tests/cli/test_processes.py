@@ -1,0 +1,113 @@
+"""The command as a process: signals, pipes and exit codes as a shell sees them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import flowrunner
+from flowrunner.simulator import Behaviour, ManualClock, Simulator, Workspace
+
+FLOW = "Demo/work.fmw"
+FLOWRUNNER = [sys.executable, "-m", "flowrunner"]
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX has them")
+
+
+@pytest.fixture
+def start():
+    """Start the command with signals as an interactive shell leaves them; it does not outlive the test."""
+    processes = []
+
+    def run(*arguments):
+        process = subprocess.Popen(
+            [*FLOWRUNNER, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
+        )
+        processes.append(process)
+        return process
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def simulator():
+    """A server whose clock stands still: its runs never end."""
+    with Simulator("fme-flow-v4", clock=ManualClock()) as serving:
+        serving.publish(Workspace("Demo", "work.fmw", behaviour=Behaviour(duration=20)))
+        yield serving
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_wait_leaves_the_run_running(config, simulator, start, by):
+    """Exit code 130; the reference and the command to go on stand on stderr; the vendor got no cancellation."""
+    ref = "flowrunner:1:fme-flow-v4:sim:Demo%2Fwork.fmw:1"
+    simulator.pool.submit(FLOW)
+    waiting = start("wait", ref)
+    assert simulator.wait_until_held(timeout=20)
+
+    waiting.send_signal(by)
+    out, err = waiting.communicate(timeout=20)
+
+    assert (waiting.returncode, out) == (130, "")
+    assert err.endswith(f"Interrupted. The run goes on: {ref}\nContinue with:\n  flowrunner wait {ref}\n")
+    assert simulator.pool.job(1).state == "running"
+    assert simulator.requests.matching(method="POST") == []
+
+
+def test_simulate_serves_a_script_until_it_is_terminated(start):
+    """One line of JSON, written at once, is all a script has to read; SIGTERM is the regular end."""
+    serving = start("simulate", "fme-flow-v4", "--port", "0", "--json")
+    settings = json.loads(serving.stdout.readline())
+
+    with flowrunner.connect(**settings) as client:
+        assert client.health().reachable
+        run = client.submit("Tutorials/10seconds.fmw", {"location": ["Burnaby"]})
+        assert not run.refresh().state.is_final
+
+    serving.terminate()
+    _, err = serving.communicate(timeout=20)
+    assert serving.returncode == 0
+    assert "Traceback" not in err
+
+
+def test_the_demo_takes_a_few_seconds_and_pipes_plainly(start):
+    """Without a terminal there is neither colour nor a moving cursor."""
+    started = time.monotonic()
+    demo = start("demo")
+    out, err = demo.communicate(timeout=60)
+
+    assert (demo.returncode, err) == (0, "")
+    assert "\x1b" not in out
+    assert time.monotonic() - started < 30
+
+
+def test_ctrl_c_ends_the_demo(start):
+    """Exit code 130, no traceback, and nothing left behind."""
+    demo = start("demo")
+    demo.stdout.readline()
+    time.sleep(0.5)
+
+    demo.send_signal(signal.SIGINT)
+    _, err = demo.communicate(timeout=20)
+
+    assert (demo.returncode, err) == (130, "Interrupted.\n")
+
+
+def test_the_version_is_printed(start):
+    """As a process, too."""
+    out, err = start("--version").communicate(timeout=20)
+
+    assert (f"flowrunner {flowrunner.__version__}\n", "") == (out, err)
