@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from attrs import NOTHING, fields
 
 from flowrunner import errors, registry
-from flowrunner.models import RunState
+from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.config.settings import declared
+from flowrunner.models import RunState
 from flowrunner.states import KINDS, RULES, Kind, Rule
 
 if TYPE_CHECKING:
@@ -108,7 +109,19 @@ def _default(value: object) -> str:
     return "none" if value is None or hasattr(value, "factory") else f"`{str(value).lower()}`"
 
 
-PARTS = {"words": words, "rules": rules, "diagram": diagram, "errors": error_table, "settings": settings}
+def exit_codes() -> str:
+    """How a command ended."""
+    return table(("code", "meaning"), ((str(code.value), code.meaning) for code in ExitCode))
+
+
+PARTS = {
+    "exit_codes": exit_codes,
+    "words": words,
+    "rules": rules,
+    "diagram": diagram,
+    "errors": error_table,
+    "settings": settings,
+}
 
 
 def filled(text: str) -> str:
