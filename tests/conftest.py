@@ -30,22 +30,28 @@ class FakeClock:
         self._elapsed = 0.0
 
     def now(self) -> datetime:
+        """The time of day."""
         return START + timedelta(seconds=self._elapsed)
 
     def monotonic(self) -> float:
+        """Seconds since it was made."""
         return self._elapsed
 
     def advance(self, seconds: float) -> None:
+        """Let time pass."""
         self._elapsed += seconds
+        assert self._elapsed < 10_000, "it waits for what does not come"
         if self._manual is not None:
             self._manual.advance(math.ceil(seconds * 1e6) / 1e6)
 
     def sleep(self, seconds: float) -> None:
+        """Let time pass, and note it."""
         assert seconds > 0
         self.slept.append(seconds)
         self.advance(seconds)
 
     async def asleep(self, seconds: float) -> None:
+        """As `sleep`."""
         self.sleep(seconds)
         await asyncio.sleep(0)
 
@@ -97,12 +103,15 @@ class Vendor:
         self._routes: dict[tuple[str, str], list[Any]] = {}
 
     def on(self, method: str, path: str, *answers: Any) -> None:
+        """Script a route anew."""
         self._routes[method, path] = list(answers)
 
     def asked(self, method: str, path: str) -> list[httpx.Request]:
+        """The requests of a route."""
         return [each for each in self.requests if (each.method, _path(each)) == (method, path)]
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer as scripted."""
         self.requests.append(request)
         answers = self._routes.get((request.method, _path(request)))
         assert answers, f"nothing is scripted for {request.method} {_path(request)}"

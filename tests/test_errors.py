@@ -224,6 +224,9 @@ def test_locate_fills_in_what_is_missing():
     assert (error.connection, error.backend, error.ref) == ("prod", "smart-flows", REF)
     error.locate()
     assert error.ref is REF
+    bare = FlowrunnerError("no")
+    bare.locate(backend="fme-flow-v4")
+    assert (bare.connection, bare.backend, bare.ref) == (None, "fme-flow-v4", None)
 
 
 def hide(text):

@@ -88,20 +88,36 @@ def test_a_whole_description():
     """Groups are flattened with their labels, ranges and choices are read, and order is kept."""
     specs = {spec.name: spec for spec in parameters_in(json.loads((WIRE / "v4_parameters.json").read_text("utf-8")))}
 
-    assert ["MAXY", "THEMES", "tolerance", "dbConnection", "secret", "inner", "note"] == list(specs)
-    assert ParameterSpec(
-        name="MAXY", kind=ParameterKind.NUMBER, required=True, default=42, minimum=-90, maximum=90.5,
-        maximum_exclusive=True, multiple_of=0.5, open_choices=True, prompt="Maximum Y", vendor_type="number",
-    ) == specs["MAXY"]  # fmt: skip
-    assert (("airports", "cenart"), False, True) == (
+    assert list(specs) == ["MAXY", "THEMES", "tolerance", "dbConnection", "secret", "inner", "note"]
+    assert (
+        ParameterSpec(
+            name="MAXY",
+            kind=ParameterKind.NUMBER,
+            required=True,
+            default=42,
+            minimum=-90,
+            maximum=90.5,
+            maximum_exclusive=True,
+            multiple_of=0.5,
+            open_choices=True,
+            prompt="Maximum Y",
+            vendor_type="number",
+        )
+        == specs["MAXY"]
+    )
+    assert (
         specs["THEMES"].choices,
         specs["THEMES"].open_choices,
         specs["THEMES"].multiple,
-    )
-    assert (0, 1, True) == (specs["tolerance"].minimum, specs["tolerance"].maximum, specs["tolerance"].minimum_exclusive)
-    assert ("Advanced", "Deep") == specs["inner"].group
-    assert ("Advanced",) == specs["secret"].group
-    assert ((), True) == (specs["dbConnection"].choices, specs["dbConnection"].open_choices)
+    ) == (("airports", "cenart"), False, True)
+    assert (
+        specs["tolerance"].minimum,
+        specs["tolerance"].maximum,
+        specs["tolerance"].minimum_exclusive,
+    ) == (0, 1, True)
+    assert specs["inner"].group == ("Advanced", "Deep")
+    assert specs["secret"].group == ("Advanced",)
+    assert (specs["dbConnection"].choices, specs["dbConnection"].open_choices) == ((), True)
 
 
 def test_a_list_as_default_means_several_values():
@@ -113,7 +129,18 @@ def test_a_list_as_default_means_several_values():
 
 @pytest.mark.parametrize(
     "body",
-    [None, 7, "text", {}, {"items": {}}, {"Count": 0}, [7], [None], [{"name": 7}], [{"type": "group", "parameters": 7}]],
+    [
+        None,
+        7,
+        "text",
+        {},
+        {"items": {}},
+        {"Count": 0},
+        [7],
+        [None],
+        [{"name": 7}],
+        [{"type": "group", "parameters": 7}],
+    ],
 )
 def test_what_is_no_list_of_parameters_is_said_to_be_none(body):
     """Anything that is no list of parameters is a ValueError, never a crash or an empty description."""
@@ -123,18 +150,24 @@ def test_what_is_no_list_of_parameters_is_said_to_be_none(body):
 
 def test_entries_without_a_name_are_skipped():
     """An entry without a name cannot be given a value; a group may lack name and content."""
-    assert [] == list(parameters_in([{"type": "message"}, {"name": ""}, {"type": "group"}, {"type": "Group", "name": "g"}]))
+    assert (
+        list(parameters_in([{"type": "message"}, {"name": ""}, {"type": "group"}, {"type": "Group", "name": "g"}]))
+        == []
+    )
 
 
 def test_choices_that_are_no_choices_are_skipped():
     """A choice without a value is not offered; what is not a list of choices offers none."""
     spec = _one(type="dropdown", choiceSettings={"choices": [{"display": "A"}, {"value": None}, 3, {"value": [1]}]})
 
-    assert (None, [1]) == spec.choices
-    assert () == _one(type="dropdown", choiceSettings=[1]).choices
+    assert spec.choices == (None, [1])
+    assert _one(type="dropdown", choiceSettings=[1]).choices == ()
 
 
-@given(body=JSON | st.lists(st.dictionaries(st.sampled_from(KEYS), JSON | st.sampled_from(["group", "number"])), max_size=4))
+@given(
+    body=JSON
+    | st.lists(st.dictionaries(st.sampled_from(KEYS), JSON | st.sampled_from(["group", "number"])), max_size=4)
+)
 def test_any_json_is_read_or_refused(body):
     """Whatever the server sends, the description is read or refused as a ValueError."""
     try:

@@ -1,18 +1,16 @@
-"""HTTP: what goes out, what is sent again, and what is never shown. On real sockets where httpx itself takes part in the rule."""
+"""HTTP: what goes out, what is sent again, what is never shown. On real sockets where httpx takes part in the rule."""
 
 import datetime as dt
 import http.server
 import ipaddress
 import logging
 import os
-import signal
 import socket
 import ssl
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -51,7 +49,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = _serve
+    do_GET = do_POST = _serve  # noqa: N815 - the names http.server looks for
 
     def log_message(self, *args):
         """Say nothing."""
@@ -114,18 +112,18 @@ def test_parts_of_a_path_are_encoded_whole(send, server):
     name = "Ø & Å/räksbø 100%.fmw?x=1#y;+"
     send(Request("GET", path("w", "my repo", name), query=(("q", "a+b&c d=ø/"), ("q", "%20"))), base_url=server.url)
 
-    assert (
+    assert server.seen[0][1] == (
         "/w/my%20repo/%C3%98%20%26%20%C3%85%2Fr%C3%A4ksb%C3%B8%20100%25.fmw%3Fx%3D1%23y%3B%2B"
         "?q=a%2Bb%26c%20d%3D%C3%B8%2F&q=%2520"
-    ) == server.seen[0][1]  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("part", ["", ".", ".."])
 def test_a_dot_segment_is_no_name(part):
-    """A name that would lead to another path is refused before anything is sent; one that only looks like it is encoded."""
+    """A name that would lead to another path is refused; one that only looks like it is encoded."""
     with pytest.raises(InvalidRequest, match="cannot be the name"):
         path("jobs", part)
-    assert "/jobs/..%2F..%2Fadmin" == path("jobs", "../../admin")
+    assert path("jobs", "../../admin") == "/jobs/..%2F..%2Fadmin"
 
 
 def test_headers_and_body(send, server):
@@ -134,11 +132,15 @@ def test_headers_and_body(send, server):
     send(Request("POST", "/x", content=b"\x00\xff"), base_url=server.url)
 
     (_, _, headers, body, _), (_, _, second, content, _) = server.seen
-    assert ("application/json", "1", "application/json") == (headers["Content-Type"], headers["X-More"], headers["Accept"])
+    assert (
+        headers["Content-Type"],
+        headers["X-More"],
+        headers["Accept"],
+    ) == ("application/json", "1", "application/json")
     assert headers["User-Agent"].startswith("flowrunner/")
     assert f"fmetoken token={TOKEN}" == headers["Authorization"]
-    assert b'{"\\u00f8": [1, null]}' == body
-    assert b"\x00\xff" == content
+    assert body == b'{"\\u00f8": [1, null]}'
+    assert content == b"\x00\xff"
     assert "Content-Type" not in second
 
 
@@ -150,7 +152,7 @@ def test_what_is_no_json_is_not_sent(send, vendor, value):
         value.append(value)
     with pytest.raises(InvalidRequest, match="cannot be written as JSON"):
         send(Request("POST", "/x", json=value))
-    assert [] == vendor.requests
+    assert vendor.requests == []
 
 
 @pytest.mark.parametrize("address", ["https://h:99999/x", "http://h:port/", "https://exa mple.com/\x00"])
@@ -166,12 +168,18 @@ def test_what_is_no_address_is_not_asked(send, vendor, address):
 @pytest.mark.parametrize(
     ("address", "goes"),
     [
-        ("/x", True), ("https://fme.example.com/x", True), ("https://fme.example.com:443/x", True),
-        ("https://FME.example.com/x", True), ("http://fme.example.com/x", False), ("https://fme.example.com:8443/x", False),
-        ("https://example.com/x", False), ("https://fme.example.com.evil.example/x", False),
-        ("https://fme.example.com@evil.example/x", False), ("https://evil.example/https://fme.example.com/", False),
+        ("/x", True),
+        ("https://fme.example.com/x", True),
+        ("https://fme.example.com:443/x", True),
+        ("https://FME.example.com/x", True),
+        ("http://fme.example.com/x", False),
+        ("https://fme.example.com:8443/x", False),
+        ("https://example.com/x", False),
+        ("https://fme.example.com.evil.example/x", False),
+        ("https://fme.example.com@evil.example/x", False),
+        ("https://evil.example/https://fme.example.com/", False),
     ],
-)  # fmt: skip
+)
 def test_the_credential_goes_to_its_origin_only(send, httpx_mock, address, goes):
     """Scheme, host and port of a request must be the connection's, else it carries no credential."""
     httpx_mock.add_response()
@@ -186,7 +194,7 @@ def test_an_anonymous_request(send, httpx_mock):
     httpx_mock.add_response(status_code=401)
     response = send(Request("GET", "/x", anonymous=True))
 
-    assert 401 == response.status
+    assert response.status == 401
     assert "authorization" not in httpx_mock.get_requests()[0].headers
 
 
@@ -195,8 +203,8 @@ def test_redirects_are_not_followed(send, server):
     with serving(lambda _: (302, {"location": f"{server.url}/stolen"}, b"")) as redirecting:
         response = send(GET, base_url=redirecting.url)
 
-    assert 302 == response.status
-    assert [] == server.seen
+    assert response.status == 302
+    assert server.seen == []
 
 
 def _certificate(folder):
@@ -209,11 +217,16 @@ def _certificate(folder):
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
     now = dt.datetime.now(dt.UTC)
     certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=1))
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     pem = serialization.Encoding.PEM
     (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
     plain = serialization.NoEncryption()
@@ -222,17 +235,17 @@ def _certificate(folder):
 
 
 def test_certificates_are_checked(send, tmp_path):
-    """A certificate nobody trusts is a permanent error that names `ca_file`, which makes it trusted; nothing is resent."""
+    """A certificate nobody trusts is a permanent error that names `ca_file`, which makes it trusted."""
     certificate, key = _certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with serving(context=context) as server:
         with pytest.raises(TransportError, match="ca_file") as caught:
             send(GET, base_url=server.url)
-        assert [] == server.seen
-        assert 200 == send(GET, base_url=server.url, ca_file=str(certificate)).status
+        assert server.seen == []
+        assert send(GET, base_url=server.url, ca_file=str(certificate)).status == 200
 
-    assert (False, False) == (caught.value.transient, caught.value.maybe_arrived)
+    assert (caught.value.transient, caught.value.maybe_arrived) == (False, False)
 
 
 def test_a_file_of_authorities_that_is_none(send, tmp_path):
@@ -251,7 +264,7 @@ def test_loopback_uses_no_proxy_of_the_environment(send, server, environment_pro
     """Whatever the environment says, this very machine is reached directly."""
     environment_proxy(http_proxy="http://127.0.0.1:9", all_proxy="http://127.0.0.1:9")
 
-    assert 200 == send(GET, base_url=server.url).status
+    assert send(GET, base_url=server.url).status == 200
 
 
 @pytest.mark.parametrize("with_scheme", [True, False])
@@ -261,7 +274,7 @@ def test_other_hosts_use_the_proxy_of_the_environment(send, server, environment_
     environment_proxy(**{variable: server.url if with_scheme else server.url.removeprefix("http://")})
     send(GET, base_url="http://fme.example.com", allow_insecure=True)
 
-    assert "http://fme.example.com/x" == server.seen[0][1]
+    assert server.seen[0][1] == "http://fme.example.com/x"
 
 
 def test_hosts_can_be_exempt_from_the_proxy(send, environment_proxy):
@@ -278,7 +291,7 @@ def test_the_setting_wins(send, server, environment_proxy):
     environment_proxy(http_proxy="http://127.0.0.1:9")
     send(GET, base_url="http://127.0.0.1:9", proxy=server.url)
 
-    assert "http://127.0.0.1:9/x" == server.seen[0][1]
+    assert server.seen[0][1] == "http://127.0.0.1:9/x"
 
 
 @pytest.mark.parametrize("proxy", ["foo://proxy.example.com:1", "socks5://proxy.example.com:1"])
@@ -292,15 +305,15 @@ def test_a_proxy_it_cannot_use(send, proxy):
 
 
 def test_a_rotated_token_is_read_again(open_client, vendor, tmp_path):
-    """After a 401 the token file is read once more, and the request, a submission too, is sent with what it holds now."""
+    """After a 401 the token file is read once more, and even a submission is sent with what it holds now."""
     file = tmp_path / "token"
     file.write_text("old\n")
     client = open_client(token={"file": str(file)})
     file.write_text("new\n")
     vendor.on("POST", "/x", lambda request: 202 if "new" in request.headers["authorization"] else 401)
 
-    assert [202, 202] == [client._session.send(POST).status for _ in range(2)]
-    assert ["old", "new", "new"] == [each.headers["authorization"].partition("=")[2] for each in vendor.requests]
+    assert [client._session.send(POST).status for _ in range(2)] == [202, 202]
+    assert [each.headers["authorization"].partition("=")[2] for each in vendor.requests] == ["old", "new", "new"]
 
 
 def test_a_token_that_stays_refused(open_client, vendor):
@@ -308,8 +321,8 @@ def test_a_token_that_stays_refused(open_client, vendor):
     client = open_client()
     vendor.on("GET", "/x", 401)
 
-    assert 401 == client._session.send(GET).status
-    assert 1 == len(vendor.requests)
+    assert client._session.send(GET).status == 401
+    assert len(vendor.requests) == 1
 
 
 def test_a_token_file_that_is_gone(open_client, vendor, tmp_path):
@@ -338,71 +351,90 @@ def test_a_token_that_another_thread_renewed(open_client, vendor):
     session._reread = pytest.fail
     vendor.on("GET", "/x", renewed_meanwhile)
 
-    assert 200 == client._session.send(GET).status
+    assert client._session.send(GET).status == 200
 
 
 # Sending again
 
-FAILED_BEFORE = [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow"), httpx.PoolTimeout("busy"), httpx.ProxyError("503")]
+
+def _outcome(send, request):
+    """The status, or the error there is instead."""
+    try:
+        return send(request).status
+    except TransportError as error:
+        return error
+
+
+FAILED_BEFORE = [
+    httpx.ConnectError("refused"),
+    httpx.ConnectTimeout("slow"),
+    httpx.PoolTimeout("busy"),
+    httpx.ProxyError("503"),
+]
 FAILED_AFTER = [
-    httpx.ReadTimeout("slow"), httpx.ReadError("reset"), httpx.WriteError("broken"), httpx.WriteTimeout("slow"),
-    httpx.RemoteProtocolError("disconnected"), httpx.CloseError("x"), httpx.DecodingError("gzip"),
-]  # fmt: skip
+    httpx.ReadTimeout("slow"),
+    httpx.ReadError("reset"),
+    httpx.WriteError("broken"),
+    httpx.WriteTimeout("slow"),
+    httpx.RemoteProtocolError("disconnected"),
+    httpx.CloseError("x"),
+    httpx.DecodingError("gzip"),
+]
 
 
 @pytest.mark.parametrize("answer", [408, 425, 429, 500, 502, 503, 504, *FAILED_BEFORE, *FAILED_AFTER])
 def test_a_repeatable_request_is_sent_again(send, vendor, answer):
     """What failed in passing is asked again, as often as `retries` says."""
     vendor.on("GET", "/x", answer, answer, (200, {}))
-    assert 200 == send(GET, retries=2).status
-    assert 3 == len(vendor.requests)
+    assert send(GET, retries=2).status == 200
+    assert len(vendor.requests) == 3
 
 
 def test_the_last_outcome_counts(send, vendor):
     """When all attempts are used up, the last answer, or the last failure, is the outcome."""
     vendor.on("GET", "/x", 502, httpx.ReadError("reset"), 503)
-    assert 503 == send(GET, retries=2).status
+    assert send(GET, retries=2).status == 503
     vendor.on("GET", "/x", 502, httpx.ReadError("reset"))
     with pytest.raises(TransportError, match="reset"):
         send(GET, retries=1)
 
 
-@pytest.mark.parametrize("answer", [400, 401, 403, 404, 409, 422, 501, httpx.UnsupportedProtocol("ftp"), httpx.LocalProtocolError("x")])
+@pytest.mark.parametrize(
+    "answer", [400, 401, 403, 404, 409, 422, 501, httpx.UnsupportedProtocol("ftp"), httpx.LocalProtocolError("x")]
+)
 def test_what_will_not_change_is_not_asked_again(send, vendor, answer):
     """A refusal is final; so is a request that cannot be sent."""
     vendor.on("GET", "/x", answer)
-    try:
-        assert answer == send(GET).status
-    except TransportError as error:
-        assert (False, False) == (error.transient, error.maybe_arrived)
-    assert 1 == len(vendor.requests)
+    outcome = _outcome(send, GET)
+    assert answer == outcome or (outcome.transient, outcome.maybe_arrived) == (False, False)
+    assert len(vendor.requests) == 1
 
 
 @pytest.mark.parametrize("switch", [{"retry": False}, {"retries": 0}])
 def test_retries_can_be_switched_off(send, vendor, switch):
     """A status poll is not sent again here, nor is anything where `retries` is 0."""
     vendor.on("GET", "/x", 503)
-    assert 503 == send(GET, **switch).status
-    assert 1 == len(vendor.requests)
+    assert send(GET, **switch).status == 503
+    assert len(vendor.requests) == 1
 
 
-@pytest.mark.parametrize("answer", [429, (429, {}, {"Retry-After": "3"}), (503, {}, {"Retry-After": "3"}), *FAILED_BEFORE])
+@pytest.mark.parametrize(
+    "answer", [429, (429, {}, {"Retry-After": "3"}), (503, {}, {"Retry-After": "3"}), *FAILED_BEFORE]
+)
 def test_a_submission_that_never_arrived_is_sent_again(send, vendor, answer):
     """A submission goes out again only where it is certain that nothing came of it."""
     vendor.on("POST", "/x", answer, (202, {}))
-    assert 202 == send(POST).status
-    assert 2 == len(vendor.requests)
+    assert send(POST).status == 202
+    assert len(vendor.requests) == 2
 
 
 @pytest.mark.parametrize("answer", [408, 425, 500, 502, 503, 504, *FAILED_AFTER])
 def test_a_submission_that_may_have_arrived_is_never_sent_again(send, vendor, answer):
     """Where the vendor may have acted, a submission is sent once."""
     vendor.on("POST", "/x", answer)
-    try:
-        assert answer == send(POST).status
-    except TransportError as error:
-        assert error.maybe_arrived
-    assert 1 == len(vendor.requests)
+    outcome = _outcome(send, POST)
+    assert answer == outcome or outcome.maybe_arrived
+    assert len(vendor.requests) == 1
 
 
 def test_a_submission_after_one_that_never_arrived_is_judged_anew(send, vendor):
@@ -410,7 +442,7 @@ def test_a_submission_after_one_that_never_arrived_is_judged_anew(send, vendor):
     vendor.on("POST", "/x", httpx.ConnectError("refused"), httpx.ReadError("reset"), 202)
     with pytest.raises(TransportError, match="reset"):
         send(POST)
-    assert 2 == len(vendor.requests)
+    assert len(vendor.requests) == 2
 
 
 def test_a_refused_connection(send, clock):
@@ -420,7 +452,7 @@ def test_a_refused_connection(send, clock):
     with pytest.raises(TransportError, match="Check base_url") as caught:
         send(GET, base_url=f"http://127.0.0.1:{port}")
 
-    assert (True, False) == (caught.value.transient, caught.value.maybe_arrived)
+    assert (caught.value.transient, caught.value.maybe_arrived) == (True, False)
     assert f"http://127.0.0.1:{port}" in str(caught.value)
 
 
@@ -445,7 +477,8 @@ def test_a_server_that_says_nothing(send):
 
 
 @pytest.mark.parametrize(
-    ("request_timeout", "at_most", "read"), [(None, None, 30), (None, 4, 4), (50, None, 50), (50, 60, 50), (0.5, None, 0.5)]
+    ("request_timeout", "at_most", "read"),
+    [(None, None, 30), (None, 4, 4), (50, None, 50), (50, 60, 50), (0.5, None, 0.5)],
 )
 def test_how_long_an_answer_may_take(send, httpx_mock, request_timeout, at_most, read):
     """A request may allow more than the connection, and a wait less; connecting never takes longer than 10 s."""
@@ -465,20 +498,22 @@ def test_retry_after_holds_the_connection(open_client, vendor, clock):
     vendor.on("GET", "/x", (429, {}, {"Retry-After": "7"}), 200)
     vendor.on("GET", "/y", (503, {}, {"Retry-After": "5"}), 200)
 
-    assert 200 == client._session.send(GET).status
-    assert 7 == clock.monotonic()
-    assert 503 == client._session.send(Request("GET", "/y"), retry=False).status
+    assert client._session.send(GET).status == 200
+    assert clock.monotonic() == 7
+    assert client._session.send(Request("GET", "/y"), retry=False).status == 503
     clock.advance(2)
-    assert 200 == client._session.send(GET).status
-    assert [7, 3] == clock.slept
+    assert client._session.send(GET).status == 200
+    assert clock.slept == [7, 3]
 
 
-@pytest.mark.parametrize("answer", [(500, {}, {"Retry-After": "7"}), (429, {}, {"Retry-After": "0"}), (503, {}, {"Retry-After": "soon"})])
+@pytest.mark.parametrize(
+    "answer", [(500, {}, {"Retry-After": "7"}), (429, {}, {"Retry-After": "0"}), (503, {}, {"Retry-After": "soon"})]
+)
 def test_what_does_not_hold_the_connection(send, vendor, clock, answer):
     """Only 429 and 503 hold the connection, and only with a time that can be read."""
     vendor.on("GET", "/x", answer, 200)
     send(GET)
-    assert [] == clock.slept
+    assert clock.slept == []
 
 
 def test_a_held_connection_does_not_outlast_a_wait(open_client, vendor, clock):
@@ -489,9 +524,9 @@ def test_a_held_connection_does_not_outlast_a_wait(open_client, vendor, clock):
 
     with pytest.raises(TransportError, match="asked") as caught:
         client._session.send(GET, retry=False, at_most=5)
-    assert (False, True, 600) == (caught.value.maybe_arrived, caught.value.transient, caught.value.retry_after)
+    assert (caught.value.maybe_arrived, caught.value.transient, caught.value.retry_after) == (False, True, 600)
     assert clock.monotonic() <= 5
-    assert 1 == len(vendor.requests)
+    assert len(vendor.requests) == 1
 
 
 def test_requests_per_second(open_client, vendor, clock):
@@ -501,26 +536,37 @@ def test_requests_per_second(open_client, vendor, clock):
     for _ in range(5):
         client._session.send(GET)
 
-    assert 1.0 == pytest.approx(clock.monotonic())
+    assert pytest.approx(clock.monotonic()) == 1.0
 
 
 def test_the_gate():
     """Each request takes the next place; holding moves all later places."""
     gate = Gate(2)
-    assert [0, 0.5, 1.0] == [gate.reserve(10) for _ in range(3)]
+    assert [gate.reserve(10) for _ in range(3)] == [0, 0.5, 1.0]
     gate.hold(10, 5)
     gate.hold(10, 1)
-    assert [5, 5.5] == [gate.reserve(10) for _ in range(2)]
-    assert 0 == gate.reserve(100)
+    assert [gate.reserve(10) for _ in range(2)] == [5, 5.5]
+    assert gate.reserve(100) == 0
     free = Gate(None)
-    assert [0, 0] == [free.reserve(1), free.reserve(1)]
+    assert [free.reserve(1), free.reserve(1)] == [0, 0]
 
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("7", 7), ("0.5", 0.5), ("-3", 0), ("99999", 3600), ("", None), ("soon", None), ("nan", None), ("inf", None),
-     ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("Wed, 21 Oct 2015 07:28:00", 0), ("Fri, 01 Jan 9999 00:00:00 GMT", 3600)],
-)  # fmt: skip
+    [
+        ("7", 7),
+        ("0.5", 0.5),
+        ("-3", 0),
+        ("99999", 3600),
+        ("", None),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Wed, 21 Oct 2015 07:28:00", 0),
+        ("Fri, 01 Jan 9999 00:00:00 GMT", 3600),
+    ],
+)
 def test_retry_after_is_read_and_clamped(value, seconds):
     """Seconds or a date, at most an hour; what cannot be read is not there."""
     assert seconds == retry_after({"retry-after": value})
@@ -544,7 +590,7 @@ def test_a_submission_uses_a_fresh_connection(open_client, server):
 
     first, second, third, fourth, last = [port for *_, port in server.seen]
     assert first == second == last
-    assert 3 == len({first, third, fourth})
+    assert len({first, third, fourth}) == 3
 
 
 def test_a_closed_client(open_client, server):
@@ -558,7 +604,7 @@ def test_a_closed_client(open_client, server):
         client._session.send(GET)
     with pytest.raises(ClientClosed):
         client.describe("a/b")
-    assert 1 == len(server.seen)
+    assert len(server.seen) == 1
 
 
 def test_many_threads_on_one_client(open_client, server):
@@ -580,17 +626,23 @@ def test_a_child_process_opens_its_own_connections(open_client, server):
     """After a fork the child opens new connections, and the parent's go on."""
     client = open_client(which="sync", base_url=server.url)
     client._session.send(GET)
+    before = dict(client._session._transports)
     child = os.fork()
     if child == 0:
         try:
             client._session.send(GET)
         finally:
             os._exit(0)
-    assert 0 == os.waitpid(child, 0)[1]
+    assert os.waitpid(child, 0)[1] == 0
     client._session.send(GET)
 
     first, in_child, again = [port for *_, port in server.seen]
     assert first == again != in_child
+    # What the child did, seen from here, without losing what the parent has open.
+    client._session._pid = 0
+    client._session._check_open()
+    assert client._session._transports == {}
+    client._session._transports = before
 
 
 # Answers and files
@@ -601,7 +653,7 @@ def test_an_answer_has_a_bound(send, vendor, monkeypatch):
     monkeypatch.setattr(flowrunner_http, "MAX_BODY", 10)
     vendor.on("GET", "/x", (200, b"x" * 10), (200, b"x" * 11))
 
-    assert b"x" * 10 == send(GET).content
+    assert send(GET).content == b"x" * 10
     with pytest.raises(ProtocolError, match="larger than"):
         send(GET)
 
@@ -618,7 +670,7 @@ def test_a_submission_whose_answer_is_too_large(open_client, vendor, monkeypatch
 def test_headers_are_looked_up_in_lower_case(send, vendor):
     """Plans find a header however the server writes it."""
     vendor.on("GET", "/x", (200, b"", {"X-ThiNG": "1"}))
-    assert "1" == send(GET).headers["x-thing"]
+    assert send(GET).headers["x-thing"] == "1"
 
 
 def test_a_download_streams_to_its_file(send, server, tmp_path):
@@ -628,7 +680,7 @@ def test_a_download_streams_to_its_file(send, server, tmp_path):
     file = tmp_path / "ø.zip"
     response = send(Request("GET", "/x", save_to=file), base_url=server.url)
 
-    assert (200, b"") == (response.status, response.content)
+    assert (response.status, response.content) == (200, b"")
     assert content == file.read_bytes()
     assert [file] == list(tmp_path.iterdir())
 
@@ -650,9 +702,9 @@ def test_half_a_download_is_none(send, server, tmp_path):
     server.answer = truncated
     with pytest.raises(TransportError, match="broke"):
         send(Request("GET", "/x", save_to=file), base_url=server.url, retries=1)
-    assert b"before" == file.read_bytes()
+    assert file.read_bytes() == b"before"
     assert [file] == list(tmp_path.iterdir())
-    assert 2 == len(server.seen)
+    assert len(server.seen) == 2
 
 
 def test_a_refused_download_is_no_file(send, vendor, tmp_path):
@@ -660,8 +712,8 @@ def test_a_refused_download_is_no_file(send, vendor, tmp_path):
     vendor.on("GET", "/x", (404, {"message": "gone"}))
     response = send(Request("GET", "/x", save_to=tmp_path / "x.zip"))
 
-    assert (404, b'{"message": "gone"}') == (response.status, response.content)
-    assert [] == list(tmp_path.iterdir())
+    assert (response.status, response.content) == (404, b'{"message": "gone"}')
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_cannot_be_written(send, vendor, tmp_path):
@@ -689,23 +741,35 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("call", ["submit", "describe", "refresh", "wait", "cancel", "runs", "health", "server_wait"])
-def test_the_token_is_shown_nowhere(open_client, vendor, caplog, monkeypatch, fault, call):
-    """However a call fails, and though the vendor echoes it, the token is in no text, no attribute, no event, no log, no frame of ours."""
+def test_the_token_is_shown_nowhere(open_client, vendor, caplog, monkeypatch, *, fault, call):
+    """However a call fails, the token is in no text, attribute, event, log or frame of ours, though it is echoed."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(flowrunner_http, "MAX_BODY", 99)
     happened = []
     client = open_client(on_event=happened.append, contact_budget=1, retries=1)
     for method, route in (
-        ("POST", "/jobs"), ("POST", "/jobs/sync"), ("GET", "/jobs"), ("GET", "/jobs/1"), ("POST", "/jobs/1/cancel"),
-        ("GET", "/workspaces"), ("GET", "/workspaces/a/b/parameters"), ("GET", "/healthcheck/readiness"), ("GET", "/fmeinfo/version"),
-    ):  # fmt: skip
+        ("POST", "/jobs"),
+        ("POST", "/jobs/sync"),
+        ("GET", "/jobs"),
+        ("GET", "/jobs/1"),
+        ("POST", "/jobs/1/cancel"),
+        ("GET", "/workspaces"),
+        ("GET", "/workspaces/a/b/parameters"),
+        ("GET", "/healthcheck/readiness"),
+        ("GET", "/fmeinfo/version"),
+    ):
         vendor.on(method, route, FAULTS[fault])
     run = client.attach(f"flowrunner:1:fme-flow-v4:{client.name}:a%2Fb:1")
     calls = {
-        "submit": lambda: client.submit("a/b"), "describe": lambda: client.describe("a/b"), "refresh": run.refresh,
-        "wait": run.wait, "cancel": run.cancel, "runs": lambda: list(client.runs()), "health": client.health,
+        "submit": lambda: client.submit("a/b"),
+        "describe": lambda: client.describe("a/b"),
+        "refresh": run.refresh,
+        "wait": run.wait,
+        "cancel": run.cancel,
+        "runs": lambda: list(client.runs()),
+        "health": client.health,
         "server_wait": lambda: client.run("a/b", server_wait=True),
-    }  # fmt: skip
+    }
     shown = [repr(client), repr(client._connection if call else 0), repr(run), repr(client._session)]
     try:
         shown.append(repr(calls[call]()))
@@ -717,7 +781,7 @@ def test_the_token_is_shown_nowhere(open_client, vendor, caplog, monkeypatch, fa
             shown += _everything_about(event.error)
     shown += [record.getMessage() + repr(record.__dict__) for record in caplog.records]
 
-    assert [] == [text[max(0, text.index(TOKEN) - 300) : text.index(TOKEN) + 40] for text in shown if TOKEN in text]
+    assert [text[max(0, text.index(TOKEN) - 300) : text.index(TOKEN) + 40] for text in shown if TOKEN in text] == []
 
 
 def _everything_about(error):
@@ -742,9 +806,13 @@ def test_a_new_token_is_hidden_like_the_old(open_client, vendor, tmp_path):
     client = open_client(token={"file": str(file)})
     file.write_text("n3w-t0ken")
     echoes = (403, {"message": "n3w-t0ken and 0ld-t0ken may not"})
-    vendor.on("GET", "/workspaces/a/b/parameters", lambda request: echoes if "n3w" in request.headers["authorization"] else 401)
+    vendor.on(
+        "GET",
+        "/workspaces/a/b/parameters",
+        lambda request: echoes if "n3w" in request.headers["authorization"] else 401,
+    )
 
     with pytest.raises(FlowrunnerError) as caught:
         client.describe("a/b")
     assert "*** and *** may not" in str(caught.value)
-    assert "*** and *** may not" == caught.value.vendor_message
+    assert caught.value.vendor_message == "*** and *** may not"

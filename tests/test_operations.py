@@ -3,7 +3,8 @@
 import asyncio
 import json
 import pickle
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -38,14 +39,21 @@ from flowrunner.plans import Page, call
 
 FLOW = "Samples/x.fmw"
 DESCRIPTION = "/workspaces/Samples/x.fmw/parameters"
-NO_ACCESS = {"message": "Unauthorized request by user admin due to lack of proper permissions or the object does not exist."}
+NO_ACCESS = {
+    "message": "Unauthorized request by user admin due to lack of proper permissions or the object does not exist."
+}
 GONE = (404, {"message": 'The job for ID "1" does not exist.'})
 HTML = (200, "<html><body>Sign in</body></html>")
 SPEC = [
     {"name": "MAXY", "type": "number", "required": True, "minimum": 0, "maximum": 90},
-    {"name": "FORMAT", "type": "dropdown", "required": False, "choiceSettings": {"choices": [{"value": "GML"}, {"value": "DWG"}]}},
+    {
+        "name": "FORMAT",
+        "type": "dropdown",
+        "required": False,
+        "choiceSettings": {"choices": [{"value": "GML"}, {"value": "DWG"}]},
+    },
     {"name": "account", "type": "password", "required": False},
-]  # fmt: skip
+]
 
 
 def job(word, **more):
@@ -100,11 +108,11 @@ def test_a_submission(case):
     """A submission is one POST; the run is QUEUED with the vendor's id, and one event says so."""
     run = case.client().submit(FLOW, {"MAXY": 42})
 
-    assert ("1", FLOW, RunState.QUEUED) == (run.id, run.flow, run.status.state)
-    assert "flowrunner:1:fme-flow-v4:fme-flow-v4%40fme.example.com:Samples%2Fx.fmw:1" == str(run.ref)
+    assert (run.id, run.flow, run.status.state) == ("1", FLOW, RunState.QUEUED)
+    assert str(run.ref) == "flowrunner:1:fme-flow-v4:fme-flow-v4%40fme.example.com:Samples%2Fx.fmw:1"
     assert [events.Submitted(connection=run.ref.connection, ref=run.ref)] == case.events
-    assert (RunState.QUEUED,) == tuple(status.state for status in run.history)
-    assert ["POST"] == [request.method for request in case.vendor.requests]
+    assert tuple(status.state for status in run.history) == (RunState.QUEUED,)
+    assert [request.method for request in case.vendor.requests] == ["POST"]
     assert "Run " in repr(run)
     assert "queued" in repr(run)
 
@@ -117,12 +125,12 @@ def test_parameters_are_checked_before_anything_is_submitted(case):
         client.submit(FLOW, {"FORMAT": "PDF", "FROMAT": "GML"})
 
     assert {"FORMAT", "FROMAT", "MAXY"} == caught.value.problems.keys()
-    assert "did you mean FORMAT?" in caught.value.problems["FROMAT"]
+    assert "did you mean 'FORMAT'?" in caught.value.problems["FROMAT"]
     assert "MAXY is required and has no default: give it a value" in str(caught.value)
     with pytest.raises(InvalidParameters, match="too large"):
         client.submit(FLOW, {"MAXY": 91})
-    assert [] == case.vendor.asked("POST", "/jobs")
-    assert 1 == len(case.vendor.asked("GET", DESCRIPTION))
+    assert case.vendor.asked("POST", "/jobs") == []
+    assert len(case.vendor.asked("GET", DESCRIPTION)) == 1
 
 
 def test_a_description_is_kept_for_a_while(case):
@@ -131,16 +139,27 @@ def test_a_description_is_kept_for_a_while(case):
     client = case.client(check_parameters=True)
     for _ in range(3):
         client.submit(FLOW, {"MAXY": 1})
-    assert 1 == len(case.vendor.asked("GET", DESCRIPTION))
+    assert len(case.vendor.asked("GET", DESCRIPTION)) == 1
     case.clock.advance(301)
     client.submit(FLOW, {"MAXY": 1})
-    assert 2 == len(case.vendor.asked("GET", DESCRIPTION))
-    assert ["MAXY", "FORMAT", "account"] == [spec.name for spec in client.describe(FLOW).parameters]
-    assert 3 == len(case.vendor.asked("GET", DESCRIPTION))
+    assert len(case.vendor.asked("GET", DESCRIPTION)) == 2
+    assert [spec.name for spec in client.describe(FLOW).parameters] == ["MAXY", "FORMAT", "account"]
+    assert len(case.vendor.asked("GET", DESCRIPTION)) == 3
 
 
 @pytest.mark.parametrize(
-    "answer", [(401, {"message": "no"}), (403, NO_ACCESS), (404, NO_ACCESS), 405, 500, 429, HTML, (200, {"a": 1}), httpx.ReadError("x")]
+    "answer",
+    [
+        (401, {"message": "no"}),
+        (403, NO_ACCESS),
+        (404, NO_ACCESS),
+        405,
+        500,
+        429,
+        HTML,
+        (200, {"a": 1}),
+        httpx.ReadError("x"),
+    ],
 )
 def test_without_a_description_the_check_steps_aside(case, answer):
     """However the description cannot be had, the run is submitted unchecked, and one event says why."""
@@ -149,24 +168,24 @@ def test_without_a_description_the_check_steps_aside(case, answer):
     client.submit(FLOW, {"anything": 1})
     client.submit(FLOW, {"anything": 1})
 
-    assert [FLOW] == [event.flow for event in case.happened(events.CheckSkipped)]
-    assert 1 == len(case.vendor.asked("GET", DESCRIPTION))
+    assert [event.flow for event in case.happened(events.CheckSkipped)] == [FLOW]
+    assert len(case.vendor.asked("GET", DESCRIPTION)) == 1
     case.clock.advance(31)
     client.submit(FLOW)
-    assert 2 == len(case.vendor.asked("GET", DESCRIPTION))
+    assert len(case.vendor.asked("GET", DESCRIPTION)) == 2
 
 
 def test_the_check_can_be_switched_off(case):
     """With `check_parameters` false nothing but the submission is sent."""
     case.client(check_parameters=False).submit(FLOW, {"anything": 1})
-    assert ["POST"] == [request.method for request in case.vendor.requests]
+    assert [request.method for request in case.vendor.requests] == ["POST"]
 
 
 def test_a_flow_that_is_none_is_not_asked_for(case):
     """A flow of the wrong form is an error and no reason to skip the check."""
     with pytest.raises(InvalidRequest, match=r"Repository/workspace\.fmw"):
         case.client(check_parameters=True).submit("x.fmw")
-    assert ([], []) == (case.vendor.requests, case.events)
+    assert (case.vendor.requests, case.events) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -174,7 +193,11 @@ def test_a_flow_that_is_none_is_not_asked_for(case):
     [
         ({"payload": b"x"}, UnsupportedOperation, "payload"),
         ({"key": "k"}, UnsupportedOperation, "key"),
-        ({"options": SubmitOptions(extra={"max_total_lifetime": 1})}, UnsupportedOption, "did you mean 'max_total_life_time'"),
+        (
+            {"options": SubmitOptions(extra={"max_total_lifetime": 1})},
+            UnsupportedOption,
+            "did you mean 'max_total_life_time'",
+        ),
         ({"options": SubmitOptions(description="x")}, UnsupportedOption, "description"),
     ],
 )
@@ -182,26 +205,28 @@ def test_what_the_backend_cannot_do_is_an_error_before_any_request(case, argumen
     """Nothing asked for is dropped: it is an error that names it, located, and no request is made."""
     with pytest.raises(expected, match=text) as caught:
         case.client().submit(FLOW, **arguments)
-    assert ("fme-flow-v4@fme.example.com", "fme-flow-v4") == (caught.value.connection, caught.value.backend)
-    assert [] == case.vendor.requests
+    assert (caught.value.connection, caught.value.backend) == ("fme-flow-v4@fme.example.com", "fme-flow-v4")
+    assert case.vendor.requests == []
 
 
-@pytest.mark.parametrize("answer", [HTML, (202, b'{"id"'), 502, 504, (408, "<html>"), httpx.ReadTimeout("x"), httpx.RemoteProtocolError("x")])
+@pytest.mark.parametrize(
+    "answer", [HTML, (202, b'{"id"'), 502, 504, (408, "<html>"), httpx.ReadTimeout("x"), httpx.RemoteProtocolError("x")]
+)
 def test_an_uncertain_submission(case, answer):
-    """Where the vendor may have started a run, the error says so, carries a handle and its cause, and nothing is sent twice."""
+    """Where there may be a run, the error says so, has a handle and its cause, and nothing is sent twice."""
     case.vendor.on("POST", "/jobs", answer)
     with pytest.raises(SubmissionUncertain, match="not sent again") as caught:
         case.client().submit(FLOW)
 
-    assert (FLOW, None) == (caught.value.handle.flow, caught.value.handle.id)
+    assert (caught.value.handle.flow, caught.value.handle.id) == (FLOW, None)
     assert isinstance(caught.value.__cause__, FlowrunnerError)
     assert caught.value.connection == caught.value.__cause__.connection
-    assert 1 == len(case.vendor.requests)
-    assert [] == case.events
+    assert len(case.vendor.requests) == 1
+    assert case.events == []
     copy = pickle.loads(pickle.dumps(caught.value))
     assert (str(caught.value), caught.value.handle) == (str(copy), copy.handle)
     run = case.client().attach(caught.value.handle)
-    assert (RunState.SUBMITTING, None) == (run.status.state, run.id)
+    assert (run.status.state, run.id) == (RunState.SUBMITTING, None)
     for asking in (run.refresh, run.cancel, run.wait):
         with pytest.raises(InvalidRequest, match="has no id"):
             asking()
@@ -219,19 +244,31 @@ def test_passwords_are_masked(case):
     case.vendor.on("GET", "/jobs/1/result", plain)
     run = case.client(check_parameters=True).submit(FLOW, {"MAXY": 1, "account": PASSWORD})
     run.refresh()
-    assert "no login with ***" == run.status.message
+    assert run.status.message == "no login with ***"
     with pytest.raises(RunFailed) as caught:
         run.wait()
 
-    shown = [repr(caught.value), str(caught.value), repr(caught.value.result), json.dumps(caught.value.result.to_dict())]
+    shown = [
+        repr(caught.value),
+        str(caught.value),
+        repr(caught.value.result),
+        json.dumps(caught.value.result.to_dict()),
+    ]
     shown += [repr(case.events), run.status.raw.decode(), repr(caught.value.result.raw)]
-    for written in (PASSWORD, json.dumps(PASSWORD)[1:-1], json.dumps(PASSWORD, ensure_ascii=False)[1:-1], repr(PASSWORD)[1:-1]):
-        assert [] == [text for text in shown if written in text]
+    for written in (
+        PASSWORD,
+        json.dumps(PASSWORD)[1:-1],
+        json.dumps(PASSWORD, ensure_ascii=False)[1:-1],
+        repr(PASSWORD)[1:-1],
+    ):
+        assert [text for text in shown if written in text] == []
     assert "***" in run.status.raw.decode()
-    assert {"deep": ["***", 1]} == caught.value.result.raw["job"]["parameters"]
+    assert caught.value.result.raw["job"]["parameters"] == {"deep": ["***", 1]}
 
 
-@pytest.mark.parametrize("answer", [(400, {"message": f"bad {PASSWORD}", "details": {"account": PASSWORD}}), (200, f"<html>{PASSWORD}")])
+@pytest.mark.parametrize(
+    "answer", [(400, {"message": f"bad {PASSWORD}", "details": {"account": PASSWORD}}), (200, f"<html>{PASSWORD}")]
+)
 def test_passwords_are_masked_in_a_refusal(case, answer):
     """A refusal, or nonsense, that repeats the password does not show it, nor does its cause."""
     case.vendor.on("GET", DESCRIPTION, (200, SPEC))
@@ -241,7 +278,9 @@ def test_passwords_are_masked_in_a_refusal(case, answer):
 
     error = caught.value
     while error is not None:
-        assert PASSWORD not in f"{error}{error.__dict__.get('problems')}{getattr(error, 'body', '')}{error.vendor_message}"
+        assert (
+            PASSWORD not in f"{error}{error.__dict__.get('problems')}{getattr(error, 'body', '')}{error.vendor_message}"
+        )
         error = error.__cause__
 
 
@@ -251,17 +290,23 @@ def test_passwords_are_masked_in_a_refusal(case, answer):
 def test_waiting_for_success(case):
     """`wait` follows to the end and reads record and result; the history has one entry per change, without payloads."""
     run = case.run(job("queued"), job("queued"), job("running"), job("running"), job("success", elapsedTime=3000))
-    case.vendor.on("GET", "/jobs/1/result", (200, {"id": 1, "status": "success", "featureOutputCount": 5, "statusMessage": "ok"}))
+    case.vendor.on(
+        "GET", "/jobs/1/result", (200, {"id": 1, "status": "success", "featureOutputCount": 5, "statusMessage": "ok"})
+    )
     result = run.wait()
 
-    assert (RunState.SUCCEEDED, "ok") == (result.status.state, result.status.message)
-    assert {"features_written": 5, "elapsed_seconds": 3.0} == result.metrics
-    assert [("queued", None), ("queued", "queued"), ("running", "running"), ("succeeded", "success"), ("succeeded", "success")] == [
-        (status.state, status.vendor_status) for status in run.history
+    assert (result.status.state, result.status.message) == (RunState.SUCCEEDED, "ok")
+    assert result.metrics == {"features_written": 5, "elapsed_seconds": 3.0}
+    assert [(status.state, status.vendor_status) for status in run.history] == [
+        ("queued", None),
+        ("queued", "queued"),
+        ("running", "running"),
+        ("succeeded", "success"),
+        ("succeeded", "success"),
     ]
-    assert [None] * 5 == [status.raw for status in run.history]
+    assert [status.raw for status in run.history] == [None] * 5
     assert run.status.raw
-    assert 4 == len(case.happened(events.StatusChanged))
+    assert len(case.happened(events.StatusChanged)) == 4
     asked = len(case.vendor.requests)
     assert result is run.result() if not hasattr(run, "target") else result == run.result()
     assert result.status == run.wait(timeout=0).status
@@ -271,11 +316,12 @@ def test_waiting_for_success(case):
 @pytest.mark.parametrize(
     ("word", "expected", "state", "cause"),
     [
-        ("failure", RunFailed, RunState.FAILED, Cause.UNSPECIFIED), ("FME_FAILURE", RunFailed, RunState.FAILED, Cause.FLOW),
+        ("failure", RunFailed, RunState.FAILED, Cause.UNSPECIFIED),
+        ("FME_FAILURE", RunFailed, RunState.FAILED, Cause.FLOW),
         ("JOB_FAILURE", RunFailed, RunState.FAILED, Cause.PLATFORM),
         ("cancelled", RunCancelled, RunState.CANCELLED, Cause.UNSPECIFIED),
     ],
-)  # fmt: skip
+)
 def test_waiting_for_another_end(case, word, expected, state, cause):
     """A run that did not succeed raises its error with the result, or returns it where that is wanted."""
     run = case.run(job(word, statusMessage="boom"))
@@ -293,7 +339,7 @@ def test_a_timeout_changes_nothing(case):
     run = case.run(job("running"))
     with pytest.raises(WaitTimeout, match="it goes on, wait again") as caught:
         run.wait(timeout=timedelta(seconds=7.3))
-    assert 7.3 == pytest.approx(case.clock.monotonic())
+    assert pytest.approx(case.clock.monotonic()) == 7.3
     assert isinstance(caught.value, TimeoutError)
     assert (RunState.RUNNING, True, run.ref) == (caught.value.status.state, caught.value.transient, caught.value.ref)
     assert RunState.RUNNING is run.status.state
@@ -306,10 +352,10 @@ def test_a_timeout_of_zero_looks_once(case):
     run = case.run(job("running"), job("success"))
     with pytest.raises(WaitTimeout):
         run.wait(timeout=0)
-    assert 1 == case.looks()
+    assert case.looks() == 1
     assert 0 < case.vendor.requests[-1].extensions["timeout"]["read"] <= 5
     assert RunState.SUCCEEDED is run.wait(timeout=0).status.state
-    assert [] == case.clock.slept
+    assert case.clock.slept == []
 
 
 def test_a_held_connection_does_not_outlast_the_wait(case):
@@ -317,8 +363,8 @@ def test_a_held_connection_does_not_outlast_the_wait(case):
     run = case.run((429, {"message": "slow"}, {"Retry-After": "600"}))
     with pytest.raises(WaitTimeout):
         run.wait(timeout=20)
-    assert 20 == pytest.approx(case.clock.monotonic())
-    assert 1 == case.looks()
+    assert pytest.approx(case.clock.monotonic()) == 20
+    assert case.looks() == 1
 
 
 def test_looks_grow_rarer_with_age(case):
@@ -328,7 +374,7 @@ def test_looks_grow_rarer_with_age(case):
         run.wait(timeout=1000)
 
     pauses = case.clock.slept[:-1]
-    assert (1, 20) == (min(pauses), max(pauses))
+    assert (min(pauses), max(pauses)) == (1, 20)
     assert sorted(pauses) == pauses
     assert case.looks() < 90
 
@@ -337,7 +383,7 @@ def test_until_something_else(case):
     """`until` has two values; anything else is refused before a request."""
     with pytest.raises(InvalidRequest, match="terminal"):
         case.run(job("running")).wait(until="success")
-    assert 0 == case.looks()
+    assert case.looks() == 0
 
 
 def test_an_unknown_word_keeps_the_run_alive(case):
@@ -346,8 +392,8 @@ def test_an_unknown_word_keeps_the_run_alive(case):
     statuses = [(status.state, status.vendor_status, status.recognized) for status in run.watch()]
 
     assert (RunState.RUNNING, "Rebooting!", False) in statuses
-    assert (RunState.SUCCEEDED, "success", True) == statuses[-1]
-    assert ["Rebooting!"] == [event.word for event in case.happened(events.UnknownWord)]
+    assert statuses[-1] == (RunState.SUCCEEDED, "success", True)
+    assert [event.word for event in case.happened(events.UnknownWord)] == ["Rebooting!"]
     taught = case.run(job("Rebooting!"), status_map={"Rebooting!": "failed/platform"})
     with pytest.raises(RunFailed) as caught:
         taught.wait()
@@ -357,14 +403,18 @@ def test_an_unknown_word_keeps_the_run_alive(case):
 @pytest.mark.parametrize("reason", [WaitReason.USER_INPUT, WaitReason.FLOW_SELECTION])
 @pytest.mark.parametrize("raise_on_failure", [True, False])
 def test_a_run_that_waits_for_a_person(case, reason, raise_on_failure):
-    """Such a run does not hang the program: InputRequired whatever `raise_on_failure`, or a return where attention was asked for."""
+    """Such a run does not hang the program: InputRequired whatever `raise_on_failure`, or a return for attention."""
     run = case.run(job("ask"), status_map={"ask": f"waiting/{reason}"})
     with pytest.raises(InputRequired, match="waits for a person") as caught:
         run.wait(raise_on_failure=raise_on_failure)
 
-    assert (RunState.WAITING, reason, run.ref) == (caught.value.status.state, caught.value.status.reason, caught.value.ref)
+    assert (RunState.WAITING, reason, run.ref) == (
+        caught.value.status.state,
+        caught.value.status.reason,
+        caught.value.ref,
+    )
     result = run.wait(until="attention", raise_on_failure=raise_on_failure)
-    assert (RunState.WAITING, {}) == (result.status.state, result.outputs)
+    assert (result.status.state, result.outputs) == (RunState.WAITING, {})
 
 
 @pytest.mark.parametrize("word", ["PAUSED", "event"])
@@ -385,9 +435,9 @@ def test_attention_is_also_the_end(case):
 def test_a_run_that_is_requeued(case):
     """RUNNING that goes back to QUEUED is the next attempt; the first word after the submission is not."""
     run = case.run(job("running"), job("queued"), job("running"), job("success"))
-    assert (2, RunState.SUCCEEDED) == (run.wait().status.attempt, run.status.state)
-    assert [1, 1, 2, 2, 2] == [status.attempt for status in run.history]
-    assert 1 == case.run(job("queued"), job("success")).wait().status.attempt
+    assert (run.wait().status.attempt, run.status.state) == (2, RunState.SUCCEEDED)
+    assert [status.attempt for status in run.history] == [1, 1, 2, 2, 2]
+    assert case.run(job("queued"), job("success")).wait().status.attempt == 1
 
 
 def test_complete_waits_for_the_result(case):
@@ -405,7 +455,7 @@ def test_the_result_may_correct_a_success(case):
     with pytest.raises(RunFailed, match="boom"):
         run.wait()
     assert RunState.FAILED is run.status.state
-    assert 1 == len(case.happened(events.Anomaly))
+    assert len(case.happened(events.Anomaly)) == 1
 
 
 def test_an_end_stays(case):
@@ -417,7 +467,7 @@ def test_an_end_stays(case):
 
 
 def test_details_that_cannot_be_read(case):
-    """A failed run is RunFailed though its details cannot be read, which a note says; of a success they are what was asked for."""
+    """A failed run is RunFailed though its details cannot be read, which a note says; for a success it is an error."""
     run = case.run(job("failure"))
     case.vendor.on("GET", "/jobs/1/result", 500)
     with pytest.raises(RunFailed) as caught:
@@ -431,7 +481,7 @@ def test_details_that_cannot_be_read(case):
         succeeded.wait()
     assert RunState.SUCCEEDED is succeeded.status.state
     case.vendor.on("GET", "/jobs/1/result", (200, {"id": 1, "statusMessage": "ok"}))
-    assert "ok" == succeeded.result().status.message
+    assert succeeded.result().status.message == "ok"
 
 
 def test_the_result_of_a_run_that_goes_on(case):
@@ -446,8 +496,8 @@ def test_history_is_bounded(case):
     """The history keeps the last 200 changes."""
     run = case.run(*(job("running", statusMessage=str(number)) for number in range(250)), job("success"))
     run.wait()
-    assert 200 == len(run.history)
-    assert "249" == run.history[-2].message
+    assert len(run.history) == 200
+    assert run.history[-2].message == "249"
 
 
 # Losing contact
@@ -456,18 +506,32 @@ def test_history_is_bounded(case):
 @pytest.mark.parametrize(
     "answer",
     [
-        500, 503, (404, "<html>404</html>"), 404, (404, NO_ACCESS), (409, NO_ACCESS), HTML, (200, b'{"sta'), (200, b""), 408, 429,
-        (400, {"message": "?"}), 302, httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("x"),
+        500,
+        503,
+        (404, "<html>404</html>"),
+        404,
+        (404, NO_ACCESS),
+        (409, NO_ACCESS),
+        HTML,
+        (200, b'{"sta'),
+        (200, b""),
+        408,
+        429,
+        (400, {"message": "?"}),
+        302,
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+        httpx.RemoteProtocolError("x"),
     ],
-)  # fmt: skip
+)
 def test_lost_contact_is_no_failure(case, answer):
-    """What says nothing about the run counts against the budget; then ContactLost, the run as it was, to be waited for again."""
+    """What says nothing about the run counts against the budget; then ContactLost, and the run is as it was."""
     run = case.run(job("running"), answer, contact_budget=60)
     with pytest.raises(ContactLost, match="wait again") as caught:
         run.wait()
 
     assert 60 <= case.clock.monotonic() < 100
-    assert (RunState.RUNNING, RunState.RUNNING) == (caught.value.status.state, run.status.state)
+    assert (caught.value.status.state, run.status.state) == (RunState.RUNNING, RunState.RUNNING)
     assert isinstance(caught.value.__cause__, FlowrunnerError)
     assert (True, run.ref) == (caught.value.transient, caught.value.ref)
     failures = case.happened(events.ContactFailed)
@@ -480,18 +544,18 @@ def test_lost_contact_is_no_failure(case, answer):
 
 def test_any_answer_restores_contact(case):
     """Each success starts the budget anew and is told; so a flaky way there is no lost contact."""
-    run = case.run(*(500, 500, 500, 500, job("running")) * 20, job("success"), contact_budget=20)
+    run = case.run(*(500, 500, 500, 500, job("running")) * 20, job("success"), contact_budget=20, poll_max=5)
     run.wait()
 
     assert case.clock.monotonic() > 100
-    assert 20 == len(case.happened(events.ContactRestored))
+    assert len(case.happened(events.ContactRestored)) == 20
 
 
 def test_pauses_grow_while_contact_is_lost(case):
     """Failed looks are repeated ever more rarely, and never sooner than the vendor wants."""
     run = case.run(500, 500, 500, 500, (503, b"", {"Retry-After": "9"}), job("success"))
     run.wait()
-    assert [0.5, 1, 2, 4, 9] == case.clock.slept
+    assert case.clock.slept == [0.5, 1, 2, 4, 9]
 
 
 def test_a_wait_that_ends_while_contact_is_lost(case):
@@ -503,15 +567,16 @@ def test_a_wait_that_ends_while_contact_is_lost(case):
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"), [((401, {"message": "no"}), AuthenticationError), ((403, NO_ACCESS), PermissionDenied), (403, PermissionDenied)]
+    ("answer", "expected"),
+    [((401, {"message": "no"}), AuthenticationError), ((403, NO_ACCESS), PermissionDenied), (403, PermissionDenied)],
 )
 def test_a_refused_credential_raises_at_once(case, answer, expected):
     """401 and 403 while following raise at once: no look will mend that."""
     run = case.run(job("running"), answer)
     with pytest.raises(expected):
         run.wait()
-    assert 2 == case.looks()
-    assert (RunState.RUNNING, []) == (run.status.state, case.happened(events.ContactFailed))
+    assert case.looks() == 2
+    assert (run.status.state, case.happened(events.ContactFailed)) == (RunState.RUNNING, [])
 
 
 @pytest.mark.parametrize("answer", [500, HTML, (404, NO_ACCESS)])
@@ -520,7 +585,7 @@ def test_refresh_raises_what_happened(case, answer):
     run = case.run(answer)
     with pytest.raises(FlowrunnerError) as caught:
         run.refresh()
-    assert 1 == case.looks()
+    assert case.looks() == 1
     assert run.ref == caught.value.ref
     assert RunState.QUEUED is run.status.state
 
@@ -541,7 +606,7 @@ def test_a_run_that_is_not_visible_yet(case):
     """For 30 s after its submission a run that the vendor denies is only not visible yet."""
     run = case.run(*[GONE] * 5, job("running"), job("success"), poll_min=5)
     assert RunState.SUCCEEDED is run.wait().status.state
-    assert [] == case.happened(events.ContactFailed)
+    assert case.happened(events.ContactFailed) == []
 
 
 def test_a_run_that_never_becomes_visible(case):
@@ -559,7 +624,7 @@ def test_a_run_that_is_forgotten(case):
     assert RunState.LOST is caught.value.result.status.state
     assert 10 <= case.clock.monotonic() < 20
     assert RunState.LOST is run.wait(raise_on_failure=False).status.state
-    assert [] == case.vendor.asked("GET", "/jobs/1/result")
+    assert case.vendor.asked("GET", "/jobs/1/result") == []
 
 
 def test_a_run_that_reappears(case):
@@ -584,7 +649,17 @@ def test_a_cancelled_run_that_is_cleaned_up(case):
     case.vendor.on("POST", "/jobs/1/cancel", 204)
     assert CancelOutcome.REQUESTED is run.cancel()
     case.vendor.on("GET", "/jobs/1", GONE)
-    assert (RunState.CANCELLED, Cause.BY_US) == (run.wait(raise_on_failure=False).status.state, run.status.cause)
+    assert (run.wait(raise_on_failure=False).status.state, run.status.cause) == (RunState.CANCELLED, Cause.BY_US)
+    with pytest.raises(RunCancelled):
+        run.wait()
+
+
+def test_a_success_that_is_cleaned_up(case):
+    """That the details of a success are gone is an error, since they were asked for; the run succeeded all the same."""
+    run = case.run(job("success"), GONE)
+    with pytest.raises(RunNotFound):
+        run.wait()
+    assert RunState.SUCCEEDED is run.status.state
 
 
 def test_a_run_that_ended_stays_so(case):
@@ -602,8 +677,8 @@ def test_attaching(case):
     first = case.run(job("success"))
     client = case.client()
     for run in (client.attach(first.ref), client.attach(str(first.ref))):
-        assert (RunState.UNKNOWN, "1", ()) == (run.status.state, run.id, run.history)
-    assert 1 == len(case.vendor.requests)
+        assert (run.status.state, run.id, run.history) == (RunState.UNKNOWN, "1", ())
+    assert len(case.vendor.requests) == 1
     assert RunState.SUCCEEDED is run.wait().status.state
 
 
@@ -611,33 +686,38 @@ def test_attaching(case):
 def test_a_backend_of_the_family_will_do(case, backend):
     """A reference made through another backend of the family is good."""
     client = case.client()
-    assert "1" == client.attach(RunRef(client.name, backend, FLOW, "1")).id
+    assert client.attach(RunRef(client.name, backend, FLOW, "1")).id == "1"
 
 
 @pytest.mark.parametrize(
     "ref",
     [
-        RunRef("elsewhere", "fme-flow-v4", FLOW, "1"), RunRef("fme-flow-v4@fme.example.com", "invision", FLOW, "1"),
-        RunRef("fme-flow-v4@fme.example.com", "fme-flowers", FLOW, "1"), "1", "", "flowrunner:2:a:b:c:d", "flowrunner:1:a",
+        RunRef("elsewhere", "fme-flow-v4", FLOW, "1"),
+        RunRef("fme-flow-v4@fme.example.com", "invision", FLOW, "1"),
+        RunRef("fme-flow-v4@fme.example.com", "fme-flowers", FLOW, "1"),
+        "1",
+        "",
+        "flowrunner:2:a:b:c:d",
+        "flowrunner:1:a",
     ],
-)  # fmt: skip
+)
 def test_a_foreign_reference(case, ref):
     """A reference of another connection or family, or a text that is none, is refused and nothing is asked."""
     with pytest.raises(InvalidRequest):
         case.client().attach(ref)
-    assert [] == case.vendor.requests
+    assert case.vendor.requests == []
 
 
 def test_an_id_that_was_given_to_another_run(case):
-    """If the record shows another flow than the reference, the run is LOST, with an anomaly, and that run's end is not ours."""
+    """If the record shows another flow than the reference, the run is LOST, with an anomaly."""
     run = case.attached((200, {"id": 1, "status": "success", "repository": "Samples", "workspace": "other.fmw"}))
     with pytest.raises(RunLost):
         run.wait()
-    assert [RunState.LOST, None] == [run.status.state, run.status.message]
+    assert [run.status.state, run.status.message] == [RunState.LOST, None]
     (anomaly,) = case.happened(events.Anomaly)
     assert "Samples/other.fmw" in anomaly.description
     run.refresh()
-    assert 1 == len(case.happened(events.Anomaly))
+    assert len(case.happened(events.Anomaly)) == 1
 
 
 def test_a_record_without_a_flow(case):
@@ -652,12 +732,20 @@ def test_a_record_without_a_flow(case):
 def test_watching(case):
     """Each change comes once, in order, and the final one last; nobody asks the vendor after it."""
     run = case.run(
-        job("queued"), job("queued"), job("running"), job("running"), job("running", statusMessage="half"), job("success")
+        job("queued"),
+        job("queued"),
+        job("running"),
+        job("running"),
+        job("running", statusMessage="half"),
+        job("success"),
     )
-    assert [("queued", None), ("running", None), ("running", "half"), ("success", "half")] == [
-        (status.vendor_status, status.message) for status in run.watch()
+    assert [(status.vendor_status, status.message) for status in run.watch()] == [
+        ("queued", None),
+        ("running", None),
+        ("running", "half"),
+        ("success", "half"),
     ]
-    assert 6 == case.looks()
+    assert case.looks() == 6
 
 
 def test_watching_what_has_ended(case):
@@ -665,7 +753,7 @@ def test_watching_what_has_ended(case):
     run = case.run(job("success"))
     run.wait()
     looks = case.looks()
-    assert [RunState.SUCCEEDED] == [status.state for status in run.watch()]
+    assert [status.state for status in run.watch()] == [RunState.SUCCEEDED]
     assert looks == case.looks()
 
 
@@ -675,7 +763,7 @@ def test_watching_for_so_long(case):
     seen = []
     with pytest.raises(WaitTimeout):
         seen.extend(run.watch(timeout=10))
-    assert 10 == pytest.approx(case.clock.monotonic())
+    assert pytest.approx(case.clock.monotonic()) == 10
     case.vendor.on("GET", "/jobs/1", 500)
     with pytest.raises(ContactLost):
         list(run.watch())
@@ -685,23 +773,26 @@ def test_two_who_watch(case):
     """What another caller's look has seen is shown to who watches, too, without a request of their own."""
     run = case.run(job("queued"), job("running"), job("running", statusMessage="a"), job("success"))
     watching = iter(run.watch())
-    assert "queued" == next(watching).vendor_status
+    assert next(watching).vendor_status == "queued"
     run.refresh()
     run.refresh()
     looks = case.looks()
-    assert [("running", None), ("running", "a")] == [(each.vendor_status, each.message) for each in (next(watching), next(watching))]
+    assert [(each.vendor_status, each.message) for each in (next(watching), next(watching))] == [
+        ("running", None),
+        ("running", "a"),
+    ]
     assert looks == case.looks()
-    assert ["success"] == [status.vendor_status for status in watching]
+    assert [status.vendor_status for status in watching] == ["success"]
 
 
 def test_watching_with_more_changes_than_history(case):
     """Who comes late to more than 200 changes gets the last 200."""
     run = case.run(*(job("running", statusMessage=str(number)) for number in range(300)), job("success"))
     watching = iter(run.watch())
-    assert "0" == next(watching).message
+    assert next(watching).message == "0"
     run.wait()
     messages = [status.message for status in watching]
-    assert (200, "299", "299") == (len(messages), messages[-2], messages[-1])
+    assert (len(messages), messages[-2], messages[-1]) == (200, "299", "299")
 
 
 # Cancelling
@@ -741,16 +832,18 @@ def test_cancelling_too_late(case):
     run = case.run(job("cancelled"))
     case.vendor.on("POST", "/jobs/1/cancel", (422, {"message": 'Job "1" is already complete and cannot be cancelled.'}))
     assert CancelOutcome.TOO_LATE is run.cancel()
-    assert (RunState.CANCELLED, Cause.UNSPECIFIED) == (run.status.state, run.status.cause)
+    assert (run.status.state, run.status.cause) == (RunState.CANCELLED, Cause.UNSPECIFIED)
 
 
 def test_a_cancellation_that_fails(case):
     """A cancellation that is refused or never answered raises, and the run is as it was."""
     run = case.run(job("running"), retries=0)
     for answer, expected in (
-        ((422, {"message": 'The job for ID "1" does not exist.'}), RunNotFound), ((403, NO_ACCESS), PermissionDenied),
-        (HTML[1:], None), ((404, "<html>"), ProtocolError),
-    ):  # fmt: skip
+        ((422, {"message": 'The job for ID "1" does not exist.'}), RunNotFound),
+        ((403, NO_ACCESS), PermissionDenied),
+        (HTML[1:], None),
+        ((404, "<html>"), ProtocolError),
+    ):
         if expected is not None:
             case.vendor.on("POST", "/jobs/1/cancel", answer)
             with pytest.raises(expected):
@@ -784,15 +877,24 @@ def test_runs_are_listed(case):
     case.vendor.on("GET", "/jobs", pages)
     runs = list(case.client().runs())
 
-    assert [("5", "running", FLOW), ("4", "running", FLOW), ("3", "running", FLOW), ("9", "failed", ""), ("1", "succeeded", "")] == [
-        (run.id, run.status.state, run.flow) for run in runs
+    assert [(run.id, run.status.state, run.flow) for run in runs] == [
+        ("5", "running", FLOW),
+        ("4", "running", FLOW),
+        ("3", "running", FLOW),
+        ("9", "failed", ""),
+        ("1", "succeeded", ""),
     ]
-    assert 3 == len(case.vendor.requests)
-    case.vendor.on("GET", "/jobs/5", (200, {"id": 5, "status": "success", "repository": "Samples", "workspace": "other.fmw"}))
+    assert len(case.vendor.requests) == 3
+    case.vendor.on(
+        "GET", "/jobs/5", (200, {"id": 5, "status": "success", "repository": "Samples", "workspace": "other.fmw"})
+    )
     assert RunState.LOST is runs[0].refresh().state
 
 
-@pytest.mark.parametrize(("limit", "ids", "requests"), [(0, [], 0), (1, ["5"], 1), (2, ["5", "4"], 1), (3, ["5", "4", "3"], 2), (9, ["5", "4", "3"], 3)])
+@pytest.mark.parametrize(
+    ("limit", "ids", "requests"),
+    [(0, [], 0), (1, ["5"], 1), (2, ["5", "4"], 1), (3, ["5", "4", "3"], 2), (9, ["5", "4", "3"], 3)],
+)
 def test_so_many_runs(case, limit, ids, requests):
     """`limit` bounds the runs, and no page is fetched beyond it."""
     case.vendor.on("GET", "/jobs", _pages((0, _listed(5, 4, totalCount=3)), (2, _listed(3, totalCount=3))))
@@ -803,16 +905,19 @@ def test_so_many_runs(case, limit, ids, requests):
 @pytest.mark.parametrize(
     ("state", "asked"),
     [
-        ("running", [["running"]]), (RunState.FAILED, [["failure"]]), (["queued", RunState.CANCELLED], [["queued"], ["cancelled"]]),
-        ((), [["queued", "running"], ["success", "failure", "cancelled"]]), ("waiting", []),
+        ("running", [["running"]]),
+        (RunState.FAILED, [["failure"]]),
+        (["queued", RunState.CANCELLED], [["queued"], ["cancelled"]]),
+        ((), [["queued", "running"], ["success", "failure", "cancelled"]]),
+        ("waiting", []),
     ],
-)  # fmt: skip
+)
 def test_runs_in_a_state(case, state, asked):
     """One state or several; what the vendor has no word for is an empty list, not an error."""
     case.vendor.on("GET", "/jobs", _listed())
-    assert [] == list(case.client().runs(state=state, flow=FLOW))
+    assert list(case.client().runs(state=state, flow=FLOW)) == []
     assert asked == [request.url.params.get_list("status") for request in case.vendor.requests]
-    assert all("x.fmw" == request.url.params["workspace"] for request in case.vendor.requests)
+    assert all(request.url.params["workspace"] == "x.fmw" for request in case.vendor.requests)
 
 
 @pytest.mark.parametrize("query", [{"state": "done"}, {"state": ["running", "done"]}, {"limit": -1}])
@@ -821,14 +926,16 @@ def test_a_list_that_cannot_be_asked_for(case, query):
     with pytest.raises(InvalidRequest, match=r"states are submitting, queued|less than 0") as caught:
         list(case.client().runs(**query))
     assert caught.value.connection
-    assert [] == case.vendor.requests
+    assert case.vendor.requests == []
 
 
 def test_flows_are_listed(case):
     """Flows come page by page."""
     item = {"name": "x.fmw", "repositoryName": "Samples", "title": "X"}
-    case.vendor.on("GET", "/workspaces", (200, {"items": [item], "totalCount": 2}), (200, {"items": [item], "totalCount": 2}))
-    assert [(FLOW, "X")] * 2 == [(info.flow, info.title) for info in case.client().flows()]
+    case.vendor.on(
+        "GET", "/workspaces", (200, {"items": [item], "totalCount": 2}), (200, {"items": [item], "totalCount": 2})
+    )
+    assert [(info.flow, info.title) for info in case.client().flows()] == [(FLOW, "X")] * 2
 
 
 def test_describing(case):
@@ -843,9 +950,9 @@ def test_health(case):
     """A server that cannot be reached is an answer, and not asked twice."""
     case.vendor.on("GET", "/healthcheck/readiness", httpx.ConnectError("refused"))
     health = case.client().health()
-    assert (False, None) == (health.reachable, health.authenticated)
+    assert (health.reachable, health.authenticated) == (False, None)
     assert "refused" in health.message
-    assert 1 == len(case.vendor.requests)
+    assert len(case.vendor.requests) == 1
 
 
 # A request that waits
@@ -861,9 +968,9 @@ def test_the_server_waits(case):
     case.vendor.on("GET", "/jobs/1", job("success"))
     result = case.client().run(FLOW, {"MAXY": 1}, server_wait=True)
 
-    assert (RunState.SUCCEEDED, "said") == (result.status.state, result.status.message)
+    assert (result.status.state, result.status.message) == (RunState.SUCCEEDED, "said")
     assert [events.Submitted, events.StatusChanged] == [type(event) for event in case.events][:2]
-    assert 1 == len([request for request in case.vendor.requests if request.method == "POST"])
+    assert len([request for request in case.vendor.requests if request.method == "POST"]) == 1
 
 
 def test_the_server_waits_for_a_failure(case):
@@ -872,7 +979,7 @@ def test_the_server_waits_for_a_failure(case):
     case.vendor.on("GET", "/jobs/1", job("failure"))
     with pytest.raises(RunFailed, match="said") as caught:
         case.client().run(FLOW, server_wait=True)
-    assert "1" == caught.value.ref.id
+    assert caught.value.ref.id == "1"
     assert RunState.FAILED is case.client().run(FLOW, server_wait=True, raise_on_failure=False).status.state
 
 
@@ -887,8 +994,15 @@ def test_the_server_answers_before_the_end(case):
     case.vendor.on("GET", "/jobs/1", job("running"))
     with pytest.raises(WaitTimeout) as caught:
         case.client().run(FLOW, server_wait=True, timeout=10)
-    assert 10 == pytest.approx(case.clock.monotonic())
-    assert "1" == caught.value.ref.id
+    assert pytest.approx(case.clock.monotonic()) == 10
+    assert caught.value.ref.id == "1"
+
+
+def test_the_word_of_a_submission_is_no_look(case):
+    """A run that the submission called running and the record queued was not requeued: it is the first attempt."""
+    case.vendor.on("POST", "/jobs/sync", _sync("running"))
+    case.vendor.on("GET", "/jobs/1", job("queued"), job("success"))
+    assert case.client().run(FLOW, server_wait=True).status.attempt == 1
 
 
 def test_the_server_waits_too_long(case):
@@ -896,9 +1010,9 @@ def test_the_server_waits_too_long(case):
     case.vendor.on("POST", "/jobs/sync", httpx.ReadTimeout("slow"))
     with pytest.raises(SubmissionUncertain) as caught:
         case.client().run(FLOW, server_wait=True, timeout=timedelta(seconds=5))
-    assert (FLOW, None) == (caught.value.handle.flow, caught.value.handle.id)
+    assert (caught.value.handle.flow, caught.value.handle.id) == (FLOW, None)
     (request,) = case.vendor.requests
-    assert 5 == request.extensions["timeout"]["read"]
+    assert request.extensions["timeout"]["read"] == 5
 
 
 def test_run_is_submit_and_wait(case):
@@ -908,7 +1022,7 @@ def test_run_is_submit_and_wait(case):
     case.vendor.on("GET", "/jobs/1", job("running"))
     with pytest.raises(WaitTimeout) as caught:
         case.client().run(FLOW, timeout=1)
-    assert "1" == caught.value.ref.id
+    assert caught.value.ref.id == "1"
     assert "run flowrunner:1:" in str(caught.value)
 
 
@@ -942,11 +1056,13 @@ def test_a_vendor_that_holds(case):
     """A run is followed by held requests, one after the other without a pause, until one shows the end."""
     run = case.run(job("running"), max_long_polls=8)
     answers = [202, 202, (200, {"id": 1, "status": "success"})]
-    case.vendor.on("GET", "/jobs/1/result", lambda request: held(case.clock, 20, answers.pop(0))(request) if answers else 404)
+    case.vendor.on(
+        "GET", "/jobs/1/result", lambda request: held(case.clock, 20, answers.pop(0))(request) if answers else 404
+    )
     run.wait()
 
-    assert [] == case.clock.slept
-    assert 3 == len(_holds(case))
+    assert case.clock.slept == []
+    assert len(_holds(case)) == 3
     assert {"20"} == {request.url.params["longPollInterval"] for request in _holds(case)}
 
 
@@ -956,19 +1072,22 @@ def test_a_hold_ends_with_the_wait(case):
     case.vendor.on("GET", "/jobs/1/result", held(case.clock, 4, 202))
     with pytest.raises(WaitTimeout):
         run.wait(timeout=4.5)
-    assert ["4"] == [request.url.params["longPollInterval"] for request in _holds(case)]
+    assert [request.url.params["longPollInterval"] for request in _holds(case)] == ["4"]
     assert case.clock.monotonic() <= 4.5
 
 
-@pytest.mark.parametrize("answer", [202, 404, 405, (200, {"id": 1, "status": "running"}), httpx.ReadError("cut"), (504, "<html>"), (500, b"")])
+@pytest.mark.parametrize(
+    "answer",
+    [202, 404, 405, (200, {"id": 1, "status": "running"}), httpx.ReadError("cut"), (504, "<html>"), (500, b"")],
+)
 def test_a_vendor_that_does_not_hold(case, answer):
-    """A vendor, or a proxy, that answers held requests at once is asked to hold twice and then polled, at the usual pace."""
+    """Who answers held requests at once is asked to hold twice, and then polled at the usual pace."""
     run = case.run(job("running"), max_long_polls=8, contact_budget=10)
     case.vendor.on("GET", "/jobs/1/result", held(case.clock, 0, answer))
     with pytest.raises(WaitTimeout):
         run.wait(timeout=200)
 
-    assert 2 == len(_holds(case))
+    assert len(_holds(case)) == 2
     assert case.looks() < 60
     other = case.run(job("success"), max_long_polls=8)
     other.wait()
@@ -979,35 +1098,46 @@ def test_a_proxy_that_cuts_held_requests_is_no_lost_contact(case):
     run = case.run(*[job("running")] * 30, job("success"), max_long_polls=8, contact_budget=30)
     case.vendor.on("GET", "/jobs/1/result", held(case.clock, 15, (504, "<html>Gateway Time-out</html>")))
     assert RunState.SUCCEEDED is run.wait().status.state
-    assert [] == case.happened(events.ContactFailed)
+    assert case.happened(events.ContactFailed) == []
 
 
 def test_a_cut_connection_is_looked_after(case):
     """After a held request that failed the next look is a plain one."""
-    run = case.run(job("running"), job("success"), max_long_polls=8)
+    run = case.run(job("success"), max_long_polls=8)
     case.vendor.on("GET", "/jobs/1/result", held(case.clock, 20, httpx.ReadError("cut")))
     run.wait()
-    assert (1, 2) == (len(_holds(case)), len(case.happened(events.ContactFailed)) + len(case.happened(events.ContactRestored)))
+    assert (
+        len(_holds(case)),
+        len(case.happened(events.ContactFailed)) + len(case.happened(events.ContactRestored)),
+    ) == (1, 2)
 
 
 def test_a_denied_run_is_not_held_against_the_vendor(case):
     """That a run is not visible yet says nothing about whether the vendor holds requests."""
     run = case.run(GONE, GONE, GONE, job("running"), max_long_polls=8)
     answers = [GONE, GONE, GONE, 202]
-    case.vendor.on("GET", "/jobs/1/result", lambda request: held(case.clock, 20 * (len(answers) <= 1), answers.pop(0))(request) if answers else held(case.clock, 20, (200, {"id": 1, "status": "success"}))(request))
+    case.vendor.on(
+        "GET",
+        "/jobs/1/result",
+        lambda request: (
+            held(case.clock, 20 * (len(answers) <= 1), answers.pop(0))(request)
+            if answers
+            else held(case.clock, 20, (200, {"id": 1, "status": "success"}))(request)
+        ),
+    )
     run.wait()
-    assert 5 == len(_holds(case))
+    assert len(_holds(case)) == 5
 
 
 def test_no_hold_where_changes_matter(case):
-    """Who watches wants to see QUEUED become RUNNING, so only a running run is held; one of unknown state is looked at first."""
+    """Who watches wants to see QUEUED become RUNNING, so only a running run is held; an unknown one is looked at."""
     run = case.attached(job("queued"), job("queued"), job("running"), job("running"), max_long_polls=8)
     case.vendor.on("GET", "/jobs/1/result", held(case.clock, 20, (200, {"id": 1, "status": "success"})))
-    assert ["queued", "running", "success"] == [status.vendor_status for status in run.watch()]
-    assert 1 == len(_holds(case))
+    assert [status.vendor_status for status in run.watch()] == ["queued", "running", "success"]
+    assert len(_holds(case)) == 1
     attached = case.attached(job("success"), max_long_polls=8)
     attached.wait()
-    assert 1 == len(_holds(case))
+    assert len(_holds(case)) == 1
 
 
 def test_a_backend_without_long_poll(case, connected, vendor):
@@ -1018,12 +1148,12 @@ def test_a_backend_without_long_poll(case, connected, vendor):
 
     vendor.on("GET", "/jobs/1", job("running"), job("success"))
     case.open(connected(backend=Plain, check_parameters=False)).submit(FLOW).wait()
-    assert [] == _holds(case)
+    assert _holds(case) == []
 
 
 @pytest.mark.anyio
 async def test_so_many_held_requests(connected, vendor, clock):
-    """No more than `max_long_polls` requests are held at once; the other runs are polled. A cancelled wait gives its place back."""
+    """At most `max_long_polls` requests are held at once, other runs are polled; a cancelled wait frees its place."""
     holding = asyncio.Event()
     release = asyncio.Event()
     vendor.on("POST", "/jobs", (202, {"id": 1}))
@@ -1044,12 +1174,12 @@ async def test_so_many_held_requests(connected, vendor, clock):
         await asyncio.wait_for(holding.wait(), 5)
         with pytest.raises(WaitTimeout):
             await second.wait(timeout=30)
-        assert [] == vendor.asked("GET", "/jobs/1/result")
-        assert 1 == client._operations._long_polls
+        assert vendor.asked("GET", "/jobs/1/result") == []
+        assert client._operations._long_polls == 1
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert (0, RunState.QUEUED) == (client._operations._long_polls, first.status.state)
+        assert (client._operations._long_polls, first.status.state) == (0, RunState.QUEUED)
 
 
 # Events, capabilities, calls
@@ -1078,14 +1208,18 @@ def test_capabilities_are_checked_before_any_request(case, connected):
     assert frozenset() == client.capabilities
     run = client.attach(RunRef(client.name, "fme-flow-v4", FLOW, "1"))
     for asking, name in (
-        (run.cancel, "CANCEL"), (lambda: list(client.runs()), "LIST_RUNS"), (lambda: list(client.flows()), "LIST_FLOWS"),
-        (lambda: client.describe(FLOW), "DESCRIBE"), (client.health, "HEALTH"), (lambda: client.submit(FLOW, {"a": 1}), "PARAMETERS"),
+        (run.cancel, "CANCEL"),
+        (lambda: list(client.runs()), "LIST_RUNS"),
+        (lambda: list(client.flows()), "LIST_FLOWS"),
+        (lambda: client.describe(FLOW), "DESCRIBE"),
+        (client.health, "HEALTH"),
+        (lambda: client.submit(FLOW, {"a": 1}), "PARAMETERS"),
         (lambda: client.run(FLOW, server_wait=True), "SERVER_WAIT"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(UnsupportedOperation, match=name):
             asking()
-    assert [] == case.vendor.requests
-    assert "1" == client.submit(FLOW).id
+    assert case.vendor.requests == []
+    assert client.submit(FLOW).id == "1"
 
 
 def test_a_plan_may_call_a_function(case, connected):
@@ -1093,22 +1227,24 @@ def test_a_plan_may_call_a_function(case, connected):
 
     class Calling(FmeFlowV4):
         def list_flows(self, cursor=None):
-            assert 42 == (yield from call(lambda: 42))
-            try:
-                yield from call(lambda: open("/nowhere/at/all"))
-            except OSError as error:
-                yield from call(lambda: error)
+            assert (yield from call(lambda: 42)) == 42
+            with pytest.raises(FileNotFoundError):
+                yield from call(lambda: Path("/nowhere/at/all").read_bytes())
             return Page(())
 
-    assert [] == list(case.open(connected(backend=Calling)).flows())
+    assert list(case.open(connected(backend=Calling)).flows()) == []
 
 
 def test_connecting(tmp_path):
     """`connect` and `connect_async` take a name or settings, ask nothing, and close with their block."""
-    config = {"connections": {"prod": {"backend": "fme-flow-v4", "base_url": "https://fme.example.com", "token": {"env": "HOME"}}}}
+    config = {
+        "connections": {
+            "prod": {"backend": "fme-flow-v4", "base_url": "https://fme.example.com", "token": {"env": "HOME"}}
+        }
+    }
     with connect("prod", config=config, token="t") as client:
-        assert ("prod", "fme-flow-v4") == (client.name, client.backend)
-        assert "<Client 'prod' over fme-flow-v4>" == repr(client)
+        assert (client.name, client.backend) == ("prod", "fme-flow-v4")
+        assert repr(client) == "<Client 'prod' over fme-flow-v4>"
     client = connect_async(backend="fme-flow-v4", base_url="https://fme.example.com", token="t")
     assert isinstance(client, AsyncClient)
     assert not isinstance(client, Client)
@@ -1117,13 +1253,26 @@ def test_connecting(tmp_path):
         connect(backend="fme-flow-v4", base_url="https://fme.example.com")
 
 
+def test_the_time_of_the_machine(open_client):
+    """Unless a clock is passed in, time is the machine's own, in UTC."""
+    clock = open_client(clock=None)._clock
+    before = clock.monotonic()
+    clock.sleep(0.001)
+    asyncio.run(clock.asleep(0.001))
+    assert clock.monotonic() >= before + 0.002
+    assert abs((clock.now() - datetime.now(UTC)).total_seconds()) < 60
+
+
 # One backend, both clients
 
 
 SCRIPTS = {
     "success": ([job("queued"), job("running"), 500, job("success")], lambda run: run.wait()),
     "failure": ([job("running"), job("failure", statusMessage="boom")], lambda run: run.wait()),
-    "requeue": ([job("running"), job("queued"), HTML, job("running"), job("cancelled")], lambda run: run.wait(raise_on_failure=False)),
+    "requeue": (
+        [job("running"), job("queued"), HTML, job("running"), job("cancelled")],
+        lambda run: run.wait(raise_on_failure=False),
+    ),
     "words": ([job("odd"), job("running"), GONE, job("complete"), job("success")], lambda run: list(run.watch())),
     "lost": ([job("running"), GONE], lambda run: run.wait()),
     "contact": ([job("running"), httpx.ReadError("x")], lambda run: run.wait()),
@@ -1142,11 +1291,15 @@ def test_sync_and_async_do_the_same(open_client, vendor, script, long_polls, clo
         started, told = type(clock)(), []
         vendor.requests.clear()
         for method, route, *given in (
-            ("POST", "/jobs", (202, {"id": 1})), ("GET", "/jobs/1", *answers), ("POST", "/jobs/1/cancel", 204),
+            ("POST", "/jobs", (202, {"id": 1})),
+            ("GET", "/jobs/1", *answers),
+            ("POST", "/jobs/1/cancel", 204),
             ("GET", "/jobs/1/result", 202, (200, {"id": 1, "status": "success"})),
-        ):  # fmt: skip
+        ):
             vendor.on(method, route, *given)
-        client = open_client(which=which, clock=started, on_event=told.append, check_parameters=False, max_long_polls=long_polls)
+        client = open_client(
+            which=which, clock=started, on_event=told.append, check_parameters=False, max_long_polls=long_polls
+        )
         run = client.submit(FLOW)
         try:
             outcome = play(run)

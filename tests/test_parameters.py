@@ -179,6 +179,7 @@ def test_ranges_are_for_numbers():
         (1, ("1", "2"), True),
         ("1", (1, 2), True),
         (1.5, (1, 2), False),
+        (1, (1.0, 2.5), True),
         ({}, ("a",), False),
         ("anything", (), True),
     ],
@@ -247,6 +248,16 @@ SPEC = st.builds(
     maximum_exclusive=st.booleans(),
     multiple_of=st.none() | st.floats(),
 )
+
+
+def test_a_value_too_deep_to_write_out_is_told_without():
+    """So is one that is nested deeper than Python writes."""
+    deep = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+    assert problem(deep, **CHOICE, choices=("a",)) == "the value is not among the choices: a"
+
+
 HUGE = st.builds(pow, st.just(10), st.just(5000))
 """An integer that Python does not write out; built when drawn, since a strategy shows its constants."""
 VALUE = st.recursive(

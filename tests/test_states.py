@@ -267,6 +267,12 @@ def test_a_success_may_turn_out_to_have_warnings():
     assert again.status.has_warnings
 
 
+@pytest.mark.parametrize("word", ["success", "running", "complete", "HIBERNATING", None])
+def test_there_are_no_warnings_unless_somebody_says_so(word):
+    """Neither a word of the map nor another has warnings by itself."""
+    assert not see(track_of(RunState.RUNNING), word)[0].status.has_warnings
+
+
 def test_warnings_are_taken_from_the_answer():
     """An answer may say that there were warnings, whatever its word."""
     assert see(track_of(RunState.RUNNING), "success", has_warnings=True)[0].status.has_warnings
@@ -420,6 +426,11 @@ def test_the_moment_of_the_answer_is_noted():
 # Details
 
 
+def test_payloads_are_not_in_representations():
+    """An observation does not print what the vendor sent."""
+    assert "payload" not in repr(Observation(raw=b"payload"))
+
+
 @pytest.mark.parametrize("word", ["running", "success", "HIBERNATING", "complete", None])
 def test_nothing_known_is_erased(word):
     """An answer that lacks a message, progress or times leaves those that are known."""
@@ -529,6 +540,23 @@ def test_a_stale_denial_is_dropped():
     """A denial older than the last answer applied says nothing."""
     known = track_of(RunState.RUNNING)
     assert (known, False) == deny(known, 99.0)
+
+
+def test_a_denial_of_the_same_instant_counts():
+    """Only what is older is stale."""
+    assert deny(track_of(RunState.RUNNING), 100.0)[0].absences == 1
+
+
+def test_a_denial_makes_older_answers_stale():
+    """A live word that was asked for before the denial is older news."""
+    denied = deny(track_of(RunState.RUNNING), 105.0)[0]
+    assert see(denied, "queued", asked_at=104.0) == (denied, None)
+
+
+def test_an_answer_leaves_when_the_run_was_submitted():
+    """What the vendor's reads show does not change when the run was handed over, or that its end was asked for."""
+    track = see(evolve(track_of(RunState.RUNNING, submitted_at=50.0), cancel_accepted=True), "running")[0]
+    assert (track.submitted_at, track.cancel_accepted) == (50.0, True)
 
 
 @pytest.mark.parametrize("state", [state for state in RunState if state.is_final])

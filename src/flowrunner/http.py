@@ -395,11 +395,13 @@ def _url(address: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
     text = address + separator + urlencode(query, quote_via=quote) if query else address
     try:
         url = httpx.URL(text)
-        if (url.port or 0) > MAX_PORT:
-            raise httpx.InvalidURL(f"there is no port {url.port}")
     except httpx.InvalidURL as error:
-        raise InvalidRequest(f"{address!r} is not an address ({error}): check base_url") from None
-    return url
+        problem = str(error)
+    else:
+        if (url.port or 0) <= MAX_PORT:
+            return url
+        problem = f"there is no port {url.port}"
+    raise InvalidRequest(f"{address!r} is not an address ({problem}): check base_url")
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -386,7 +386,8 @@ class Operations:
         yield from self._look(record)
         return record.status
 
-    def _look(self, record: RunRecord, *, hold: float = 0.0, at_most: float | None = None) -> Operation[None]:
+    def _look(self, record: RunRecord, *, hold: float = 0.0, at_most: float | None = None) -> Operation[bool]:
+        """Look at the run; whether the vendor has shown it."""
         ref = _with_id(record.ref)
         asked_at = self._clock.monotonic()
         try:
@@ -394,8 +395,9 @@ class Operations:
         except RunNotFound:
             if self._absent(record, asked_at):
                 raise
-        else:
-            self._apply(record, seen, asked_at)
+            return False
+        self._apply(record, seen, asked_at)
+        return True
 
     def _apply(self, record: RunRecord, seen: Observation, asked_at: float) -> None:
         now = self._clock.now()
@@ -476,7 +478,7 @@ class Operations:
         at_most = None if remaining is None else max(remaining, 0.0) + GRACE
         started = self._clock.monotonic()
         try:
-            yield from self._look_held(record, hold, at_most)
+            shown = yield from self._look_held(record, hold, at_most)
         except FlowrunnerError as error:
             if ends_following(error):
                 raise
@@ -484,18 +486,17 @@ class Operations:
         now = self._clock.monotonic()
         if contact.succeeded(now):
             self.emit(events.ContactRestored(connection=self.name, ref=record.ref))
-        if hold and self._trust.judge(hold, now - started, ended=record.status.state.is_final):
+        if hold and shown and self._trust.judge(hold, now - started, ended=record.status.state.is_final):
             return 0.0, None
         return pause_after(now - record.born, self.settings), None
 
-    def _look_held(self, record: RunRecord, hold: float, at_most: float | None) -> Operation[None]:
+    def _look_held(self, record: RunRecord, hold: float, at_most: float | None) -> Operation[bool]:
         if not hold:
-            yield from self._look(record, at_most=at_most)
-            return
+            return (yield from self._look(record, at_most=at_most))
         with self._lock:
             self._long_polls += 1
         try:
-            yield from self._look(record, hold=hold, at_most=at_most)
+            return (yield from self._look(record, hold=hold, at_most=at_most))
         finally:
             with self._lock:
                 self._long_polls -= 1
@@ -582,7 +583,12 @@ class Operations:
         if record.status.state is RunState.LOST:
             return RunResult(record.ref, record.status)
         asked_at = self._clock.monotonic()
-        outcome: Outcome = yield from ask(self.backend.result(_with_id(record.ref)))
+        try:
+            outcome: Outcome = yield from ask(self.backend.result(_with_id(record.ref)))
+        except RunNotFound:
+            if record.status.state is RunState.SUCCEEDED:
+                raise
+            return RunResult(record.ref, record.status)  # the vendor has cleaned up, and how it ended is known
         for seen in outcome.observations:
             self._apply(record, seen, asked_at)
         artifacts: Any = tuple(self._artifact(source) for source in outcome.artifacts)
