@@ -314,6 +314,16 @@ def test_part_of_a_success_that_makes_no_sense_leaves_it_open():
     assert type(caught.value.__cause__) is ProtocolError
 
 
+def test_a_refusal_that_a_reader_makes_out_is_one():
+    """A reader may find a refusal in an answer of any status."""
+
+    def refuse(_response):
+        raise InvalidRequest("no such queue")
+
+    with pytest.raises(InvalidRequest, match="no such queue"):
+        submitted(Response(200), refuse)
+
+
 def test_other_errors_are_not_judged():
     """A bug in a reader, or the end of the program, is not an outcome."""
     with pytest.raises(KeyboardInterrupt):

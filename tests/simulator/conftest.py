@@ -24,7 +24,17 @@ def simulator(clock):
 @pytest.fixture
 def api(simulator):
     """A client that holds the token."""
-    headers = {"Authorization": f"fmetoken token={simulator.token}"}
-    # There is no TLS: loading the certificates of the system would only take time.
-    with httpx.Client(base_url=simulator.base_url, headers=headers, timeout=10, verify=False) as client:
+    with _client(simulator, {"Authorization": f"fmetoken token={simulator.token}"}) as client:
         yield client
+
+
+@pytest.fixture
+def anyone(simulator):
+    """A client that holds nothing."""
+    with _client(simulator, {}) as client:
+        yield client
+
+
+def _client(simulator, headers):
+    # There is no TLS: loading the certificates of the system would only take time.
+    return httpx.Client(base_url=simulator.base_url, headers=headers, timeout=10, verify=False)

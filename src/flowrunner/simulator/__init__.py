@@ -13,18 +13,22 @@ except ImportError as error:
 
 from flowrunner.simulator.clock import Clock, ManualClock, RealClock
 from flowrunner.simulator.engine import Behaviour, EndedBy, EnginePool, Job, JobState, Limits
+from flowrunner.simulator.fme_every_parameter import EVERY_PARAMETER
+from flowrunner.simulator.fme_jobs import JobNotes, SentData
 from flowrunner.simulator.fme_workspaces import Choice, Kind, Parameter, Workspace
 from flowrunner.simulator.quirks import Quirks
 from flowrunner.simulator.recorder import RecordedRequest, Recorder
 from flowrunner.simulator.server import Simulator
 
 __all__ = [
+    "EVERY_PARAMETER",
     "Behaviour",
     "Choice",
     "Clock",
     "EndedBy",
     "EnginePool",
     "Job",
+    "JobNotes",
     "JobState",
     "Kind",
     "Limits",
@@ -34,6 +38,7 @@ __all__ = [
     "RealClock",
     "RecordedRequest",
     "Recorder",
+    "SentData",
     "Simulator",
     "Workspace",
 ]

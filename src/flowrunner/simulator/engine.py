@@ -115,6 +115,7 @@ class Job:
         ready_at: No engine takes it before.
         queue: The name of the queue asked for, or empty.
         limits: When the server cancels it by itself.
+        notes: What the vendor's module wants to know of it later; nothing here looks at it.
         state: Where it is.
         attempt: 1, and one more for each return to the queue.
         engine: The number of the engine that has or had it, from 1.
@@ -133,6 +134,7 @@ class Job:
     ready_at: datetime
     queue: str = ""
     limits: Limits = Limits()
+    notes: Any = None
     state: JobState = JobState.QUEUED
     attempt: int = 1
     engine: int | None = None
@@ -228,7 +230,13 @@ class EnginePool:
             self._script.add(flow, behaviour, times)
 
     def submit(
-        self, flow: str, parameters: Mapping[str, Any] | None = None, *, queue: str = "", limits: Limits | None = None
+        self,
+        flow: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        queue: str = "",
+        limits: Limits | None = None,
+        notes: Any = None,
     ) -> Job:
         """Put a run of `flow` in the queue; a free engine takes it at once."""
         with self._lock:
@@ -243,6 +251,7 @@ class EnginePool:
                 ready_at=later(now, behaviour.start_delay) or _NEVER,
                 queue=queue,
                 limits=limits or Limits(),
+                notes=notes,
             )
             self._next_id += 1
             self._books.append(job)

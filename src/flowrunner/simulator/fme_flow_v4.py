@@ -7,36 +7,40 @@ from functools import partial
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
-from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import JSONResponse, Response
 
 from flowrunner.simulator import fme_v4_bodies as bodies
 from flowrunner.simulator.clock import later
-from flowrunner.simulator.engine import Job, JobState
-from flowrunner.simulator.fme_v4_requests import (
+from flowrunner.simulator.fme_http import (
+    ALL_METHODS,
     VALIDATION_FAILED,
     ApiError,
-    Order,
+    cut_page,
+    end_of,
+    ended,
+    find_job,
+    not_logged_in,
+    nothing_here,
     read_flag,
-    read_listing,
-    read_order,
     read_whole,
+    result_url,
+    served,
+    unfinished,
 )
-from flowrunner.simulator.waiting import wait_for_end
+from flowrunner.simulator.fme_v4_requests import read_listing, read_order
+from flowrunner.simulator.fme_v4_resources import ROUTES as RESOURCE_ROUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
     from starlette.requests import Request
+    from starlette.routing import BaseRoute
 
+    from flowrunner.simulator.engine import Job
+    from flowrunner.simulator.fme_http import Handler
+    from flowrunner.simulator.fme_jobs import Order
     from flowrunner.simulator.fme_workspaces import Workspace
     from flowrunner.simulator.fme_world import FmeWorld
 
-    Handler = Callable[[FmeWorld, Request], Awaitable[Response]]
-
 BASE = "/fmeapiv4"
-RESULTS = "/fmedatadownload/results"
 
 # The default of a long poll's patience is not known; in seconds.
 _DEFAULT_INTERVAL = 60
@@ -48,37 +52,23 @@ def routes(world: FmeWorld) -> list[BaseRoute]:
         "/fmeinfo/version": _version,
         f"{BASE}/healthcheck/liveness": _liveness,
         f"{BASE}/healthcheck/readiness": _readiness,
-        f"{RESULTS}/{{name}}": _download,
     }
     return [
-        *(Route(path, partial(handler, world), methods=["GET"]) for path, handler in open_routes.items()),
+        *(served(world, "v4", path, handler, "GET") for path, handler in open_routes.items()),
         *(
-            Route(BASE + path, partial(_guarded, handler, world), methods=[method])
-            for method, path, handler in _GUARDED_ROUTES
+            served(world, "v4", BASE + path, partial(_guarded, handler), method)
+            for method, path, handler in (*_GUARDED_ROUTES, *RESOURCE_ROUTES)
         ),
-        Route(BASE + "/{rest:path}", partial(_guarded, _nothing_here, world), methods=_ALL_METHODS),
+        served(world, "v4", BASE + "/{rest:path}", partial(_guarded, nothing_here), *ALL_METHODS),
     ]
 
 
-async def _refuse(_: Request, error: ApiError) -> Response:
-    return JSONResponse(error.body, error.status)
-
-
-async def _web_page(_: Request, error: HTTPException) -> Response:
-    """Answer what is not the API's the way the web server before it does."""
-    return HTMLResponse(f"<html><body><h1>HTTP Status {error.status_code}</h1></body></html>", error.status_code)
-
-
 async def _guarded(handler: Handler, world: FmeWorld, request: Request) -> Response:
-    """Let only the holder of the token in. The text is V3's; V4's own is not known."""
+    """Let only the holder of the token in."""
     given = request.headers.get("authorization", "")
     if not compare_digest(given.encode(), f"fmetoken token={world.token}".encode()):
-        raise ApiError(401, "Authentication failed: Failed to login")
+        raise not_logged_in()
     return await handler(world, request)
-
-
-async def _nothing_here(_: FmeWorld, request: Request) -> Response:
-    raise ApiError(404, f"HTTP 404 Not Found: {request.url.path}")
 
 
 async def _version(world: FmeWorld, _: Request) -> Response:
@@ -93,13 +83,6 @@ async def _readiness(world: FmeWorld, _: Request) -> Response:
     return JSONResponse(bodies.health(well=world.ready), 200 if world.ready else 503)
 
 
-async def _download(world: FmeWorld, request: Request) -> Response:
-    content = world.archive(request.path_params["name"])
-    if content is None:
-        raise HTTPException(404)
-    return Response(content, media_type="application/zip")
-
-
 async def _submit(world: FmeWorld, request: Request) -> Response:
     job = _accept(world, read_order(await request.body(), sync=False))
     return JSONResponse({"id": job.id}, world.quirks.submit_status)
@@ -107,11 +90,7 @@ async def _submit(world: FmeWorld, request: Request) -> Response:
 
 async def _submit_and_wait(world: FmeWorld, request: Request) -> Response:
     job = _accept(world, read_order(await request.body(), sync=True))
-    try:
-        ended = await wait_for_end(world.pool, job.id)
-    except KeyError:
-        raise _no_such_job(404, str(job.id)) from None
-    return _ended(world, ended, world.quirks.failed_sync)
+    return _ended(world, await end_of(world, job), world.quirks.failed_sync)
 
 
 def _accept(world: FmeWorld, order: Order) -> Job:
@@ -122,7 +101,7 @@ def _accept(world: FmeWorld, order: Order) -> Job:
     problems = workspace.problems(order.parameters)
     if problems:
         raise ApiError(world.quirks.invalid_parameter_status, VALIDATION_FAILED, problems)
-    return world.pool.submit(workspace.flow, order.parameters, queue=order.queue, limits=order.limits)
+    return world.submit(order)
 
 
 def _no_access(status: int) -> ApiError:
@@ -131,30 +110,16 @@ def _no_access(status: int) -> ApiError:
 
 
 def _ended(world: FmeWorld, job: Job, failed: str) -> Response:
-    """Answer with a result, in the form `failed` where the job did not succeed."""
-    if job.state is JobState.SUCCEEDED or failed == "body":
-        return JSONResponse(bodies.job_result(job, world.quirks))
-    if failed == "422":
-        raise ApiError(422, bodies.end_message(job))
-    return JSONResponse(bodies.job_result(job, world.quirks), 422)
-
-
-def _no_such_job(status: int, job_id: str) -> ApiError:
-    return ApiError(status, f'The job for ID "{job_id}" does not exist.')
+    return ended(job, bodies.job_result(job, world.quirks), failed)
 
 
 def _find_job(world: FmeWorld, request: Request, status: int = 404) -> Job:
     """Return the job a path names; `status` is the answer if there is none."""
-    job_id = request.path_params["id"]
-    try:
-        return world.pool.job(int(job_id))
-    except (KeyError, ValueError):
-        raise _no_such_job(status, job_id) from None
+    return find_job(world, request.path_params["id"], status)
 
 
 def _record(world: FmeWorld, request: Request, job: Job) -> dict[str, Any]:
-    archive = world.archive_name(job)
-    url = None if archive is None else f"{str(request.base_url).rstrip('/')}{RESULTS}/{archive}"
+    url = result_url(world, request, job)
     return bodies.job_record(job, world.workspace_of(job), world.quirks, url, world.pool.clock.now())
 
 
@@ -164,7 +129,7 @@ async def _job(world: FmeWorld, request: Request) -> Response:
 
 async def _jobs(world: FmeWorld, request: Request) -> Response:
     listing = read_listing(request.query_params, world.quirks)
-    page = bodies.page(listing.select(world.pool.jobs), listing.limit, listing.offset)
+    page = cut_page(listing.select(world.pool.jobs), listing.limit, listing.offset)
     return JSONResponse(page | {"items": [_record(world, request, job) for job in page["items"]]})
 
 
@@ -186,18 +151,11 @@ async def _long_poll(world: FmeWorld, request: Request, job: Job) -> Job:
     interval = read_whole(request.query_params, "longPollInterval", _DEFAULT_INTERVAL, 1)
     if world.quirks.long_poll == "ignore":
         return job
-    try:
-        return await wait_for_end(world.pool, job.id, later(world.pool.clock.now(), interval))
-    except KeyError:
-        raise _no_such_job(404, str(job.id)) from None
+    return await end_of(world, job, later(world.pool.clock.now(), interval))
 
 
 def _unfinished(world: FmeWorld, job: Job) -> Response:
-    """Answer that a job has not ended yet."""
-    if world.quirks.unfinished_result == 204:
-        return Response(status_code=204)
-    live = {"id": job.id, "status": bodies.word(job.state, world.quirks)}
-    return JSONResponse(live, world.quirks.unfinished_result)
+    return unfinished(world.quirks.unfinished_result, {"id": job.id, "status": bodies.word(job.state, world.quirks)})
 
 
 async def _cancel(world: FmeWorld, request: Request) -> Response:
@@ -207,15 +165,11 @@ async def _cancel(world: FmeWorld, request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _runs(world: FmeWorld, workspace: Workspace) -> int:
-    return len(world.pool.submissions(workspace.flow))
-
-
 async def _workspaces(world: FmeWorld, request: Request) -> Response:
     query = request.query_params
     text = query.get("filterString", "").casefold()
     items = [
-        bodies.workspace_summary(workspace, _runs(world, workspace))
+        bodies.workspace_summary(workspace, world.runs_of(workspace))
         for workspace in world.workspaces
         if query.get("repository") in (None, workspace.repository)
         and text in f"{workspace.name}\n{workspace.title}".casefold()
@@ -232,7 +186,7 @@ async def _repositories(world: FmeWorld, request: Request) -> Response:
 
 def _page(request: Request, items: list[dict[str, Any]]) -> dict[str, Any]:
     query = request.query_params
-    return bodies.page(items, read_whole(query, "limit", 100, 1), read_whole(query, "offset", 0, 0))
+    return cut_page(items, read_whole(query, "limit", 100, 1), read_whole(query, "offset", 0, 0))
 
 
 def _find_workspace(world: FmeWorld, request: Request) -> Workspace:
@@ -248,16 +202,13 @@ def _find_workspace(world: FmeWorld, request: Request) -> Workspace:
 
 async def _workspace(world: FmeWorld, request: Request) -> Response:
     workspace = _find_workspace(world, request)
-    return JSONResponse(bodies.workspace_detail(workspace, _runs(world, workspace)))
+    return JSONResponse(bodies.workspace_detail(workspace, world.runs_of(workspace)))
 
 
 async def _parameters(world: FmeWorld, request: Request) -> Response:
     return JSONResponse(bodies.parameters(_find_workspace(world, request), world.quirks))
 
 
-ERROR_ANSWERS: Mapping[Any, Any] = {ApiError: _refuse, HTTPException: _web_page}
-
-_ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _GUARDED_ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/jobs", _submit),
     ("GET", "/jobs", _jobs),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from flowrunner.simulator.engine import Job, JobState, Limits
+from flowrunner.simulator.engine import JobState, Limits
+from flowrunner.simulator.fme_http import VALIDATION_FAILED, ApiError, are_texts, read_object, read_whole
+from flowrunner.simulator.fme_jobs import JobNotes, Order, engine_name
 from flowrunner.simulator.fme_v4_bodies import WORDS
 from flowrunner.simulator.fme_world import USER_ID
 
@@ -16,35 +17,14 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import QueryParams
 
+    from flowrunner.simulator.engine import Job
     from flowrunner.simulator.quirks import Quirks
-
-VALIDATION_FAILED = "Parameter Validation Failed"
 
 _LONGEST_LIFE = 86400
 _ACTIVE = frozenset({"queued", "running"})
 _COMPLETED = frozenset({"success", "failure", "cancelled"})
 _STATES = {own: state for state, own in WORDS.items()}
 _DEFAULT_LIMIT = 100
-
-
-class ApiError(Exception):
-    """The server refuses a request, in its own error shape."""
-
-    def __init__(self, status: int, message: str, details: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"message": message} | ({"details": dict(details)} if details else {})
-
-
-@frozen
-class Order:
-    """A job asked for, its shape checked and its workspace not yet looked up."""
-
-    repository: str
-    workspace: str
-    parameters: Mapping[str, Any]
-    queue: str
-    limits: Limits
 
 
 def _is_name(value: Any) -> bool:
@@ -59,12 +39,8 @@ def _is_life_time(value: Any) -> bool:
     return _is_seconds(value) and value <= _LONGEST_LIFE
 
 
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
 def _are_directives(value: Any) -> bool:
-    return isinstance(value, dict) and _are_texts(list(value.values()))
+    return isinstance(value, dict) and are_texts(list(value.values()))
 
 
 # Each key of a submission, what it must be, and what the server says if it is not.
@@ -74,8 +50,8 @@ _SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "publishedParameters": (lambda value: isinstance(value, dict), "must be an object"),
     "queue": (lambda value: isinstance(value, str), "must be a string"),
     "directives": (_are_directives, "must be an object of strings"),
-    "successTopics": (_are_texts, "must be an array of strings"),
-    "failureTopics": (_are_texts, "must be an array of strings"),
+    "successTopics": (are_texts, "must be an array of strings"),
+    "failureTopics": (are_texts, "must be an array of strings"),
     "maxJobRuntime": (_is_seconds, "must be a whole number of at least 1"),
     "maxTimeInQueue": (_is_seconds, "must be a whole number of at least 1"),
     "maxTotalLifeTime": (_is_life_time, f"must be a whole number from 1 to {_LONGEST_LIFE}"),
@@ -88,23 +64,21 @@ def read_order(content: bytes, *, sync: bool) -> Order:
     Raises:
         ApiError: 400, the body is not what the server takes.
     """
-    body = _object(content)
+    body = read_object(content)
     refused = _shape_problems(body, _SHAPES.keys() - (() if sync else {"maxTotalLifeTime"}))
     if refused:
         raise ApiError(400, VALIDATION_FAILED, refused)
     limits = Limits(body.get("maxTimeInQueue"), body.get("maxJobRuntime"), body.get("maxTotalLifeTime"))
-    parameters = body.get("publishedParameters", {})
-    return Order(body["repository"], body["workspace"], parameters, body.get("queue", ""), limits)
+    parameters, notes = body.get("publishedParameters", {}), _notes(body)
+    return Order(body["repository"], body["workspace"], parameters, body.get("queue", ""), limits, notes)
 
 
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(content)
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise ApiError(400, "Invalid request body")
-    return body
+def _notes(body: Mapping[str, Any]) -> JobNotes:
+    return JobNotes(
+        directives=body.get("directives", {}),
+        success_topics=tuple(body.get("successTopics", ())),
+        failure_topics=tuple(body.get("failureTopics", ())),
+    )
 
 
 def _shape_problems(body: Mapping[str, Any], known: Iterable[str]) -> dict[str, str]:
@@ -116,23 +90,6 @@ def _shape_problems(body: Mapping[str, Any], known: Iterable[str]) -> dict[str, 
         if (key in body or key in ("repository", "workspace")) and not fits(body.get(key))
     }
     return wrong | {key: "is not a known field" for key in body if key not in shapes}
-
-
-def read_flag(query: QueryParams, name: str) -> bool:
-    """Read a boolean of a query; the vendor's own text writes it `true` and `True`."""
-    return query.get(name, "").lower() == "true"
-
-
-def read_whole(query: QueryParams, name: str, default: int, least: int) -> int:
-    """Read a number of a query.
-
-    Raises:
-        ApiError: 400, it is none, or too small.
-    """
-    text = query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or int(text) < least:
-        raise ApiError(400, VALIDATION_FAILED, {name: f"must be a whole number of at least {least}"})
-    return int(text)
 
 
 @frozen
@@ -163,7 +120,7 @@ class Listing:
             (self.repository, repository),
             (self.workspace, workspace),
             (self.queue, job.queue or "Default"),
-            (self.engine, f"localhost_Engine{job.engine}"),
+            (self.engine, engine_name(job)),
             (self.user_id, USER_ID),
         )
         return job.state in self.states and all(asked in (None, actual) for asked, actual in pairs)

@@ -13,27 +13,58 @@ from attrs import field, frozen
 from flowrunner.simulator.engine import Behaviour
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 class Kind(StrEnum):
     """What a published parameter takes."""
 
     TEXT = "text"
+    MULTILINE = "multiline"
+    URL = "url"
     PASSWORD = "password"  # noqa: S105 - the kind of a parameter, not a secret
     NUMBER = "number"
     INTEGER = "integer"
+    RANGE = "range"
+    BOOLEAN = "boolean"
     CHOICE = "choice"
+    ACTIVE_CHOICE = "active_choice"
     CHOICES = "choices"
+    FEATURE_GROUPS = "feature_groups"
+    TREE = "tree"
     COORDINATE_SYSTEM = "coordinate_system"
+    COLOR = "color"
+    DATE = "date"
+    DATE_TIME = "date_time"
+    FILE = "file"
+    FILES = "files"
+    FOLDER = "folder"
+    FOLDERS = "folders"
+    DATABASE = "database"
+    WEB_SERVICE = "web_service"
+    OBJECT = "object"
+    OBJECTS = "objects"
+    MESSAGE = "message"
+
+
+NUMBERS = frozenset({Kind.NUMBER, Kind.INTEGER, Kind.RANGE})
+LISTS = frozenset({Kind.CHOICES, Kind.FEATURE_GROUPS, Kind.TREE, Kind.FILES, Kind.FOLDERS})
+"""Kinds that take several values."""
 
 
 @frozen
 class Choice:
-    """One of the values a parameter takes, and how a form shows it."""
+    """One of the values a parameter takes, and how a form shows it.
 
-    value: str
+    Attributes:
+        value: The value; of a feature grouping a list of objects, of anything else a text.
+        caption: How a form shows it.
+        disables: The names of the parameters that a form disables when this is chosen; of an active choice only.
+    """
+
+    value: Any
     caption: str
+    disables: tuple[str, ...] = ()
 
 
 @frozen
@@ -47,8 +78,14 @@ class Parameter:
         required: Whether a run needs it; one with a default may be left out all the same.
         default: The value if none is given; None if there is none.
         choices: The values it takes; empty if any.
-        minimum: The least number, itself allowed.
-        maximum: The greatest number, itself allowed.
+        minimum: The least number, itself allowed unless `exclusive`.
+        maximum: The greatest number, itself allowed unless `exclusive`.
+        exclusive: Whether the bounds themselves are not allowed.
+        precision: How many decimals a range has.
+        must_exist: Whether a file or folder has to be there, as that of a source must.
+        services: The kinds of database or web connections that may be chosen.
+        excluded: The kinds of web connections that may not.
+        group: The group of a form it is in; empty if in none. V3 shows none.
     """
 
     name: str
@@ -59,16 +96,23 @@ class Parameter:
     choices: tuple[Choice, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    exclusive: bool = False
+    precision: int = 0
+    must_exist: bool = True
+    services: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    group: str = ""
 
     def problem(self, value: Any) -> str | None:
         """Say why the server refuses `value`; None if it takes it."""
         if value is None or value in ("", []):
             return "must not be blank" if self.required and self.default is None else None
-        if self.kind in (Kind.NUMBER, Kind.INTEGER):
+        if self.kind in NUMBERS:
             return self._number_problem(value)
         if self.choices:
             return self._choice_problem(value)
-        return None if isinstance(value, str) else "must be a string"
+        fits, reason = _FORMS.get(self.kind, _TEXT_FORM)
+        return None if fits(value) else reason
 
     def _number_problem(self, value: Any) -> str | None:
         try:
@@ -77,19 +121,50 @@ class Parameter:
             return "must be a number"
         if self.kind is Kind.INTEGER and not number.is_integer():
             return "must be a whole number"
-        if self.minimum is not None and number < self.minimum:
-            return f"must be at least {self.minimum:g}"
-        if self.maximum is not None and number > self.maximum:
-            return f"must be at most {self.maximum:g}"
+        if self.minimum is not None and (number < self.minimum or (self.exclusive and number == self.minimum)):
+            return f"must be {'above' if self.exclusive else 'at least'} {self.minimum:g}"
+        if self.maximum is not None and (number > self.maximum or (self.exclusive and number == self.maximum)):
+            return f"must be {'below' if self.exclusive else 'at most'} {self.maximum:g}"
         return None
 
     def _choice_problem(self, value: Any) -> str | None:
         several = isinstance(value, list)
-        if several and self.kind is Kind.CHOICE:
+        if several and self.kind not in LISTS:
             return "must be one value"
         allowed = [choice.value for choice in self.choices]
         wrong = [item for item in (value if several else [value]) if item not in allowed]
         return f"not among the choices: {wrong[0]}" if wrong else None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_boolean(value: Any) -> bool:
+    return str(value).lower() in ("true", "false", "yes", "no")
+
+
+def _are_texts(value: Any) -> bool:
+    return _is_text(value) or (isinstance(value, list) and all(map(_is_text, value)))
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, (dict, str))
+
+
+def _are_objects(value: Any) -> bool:
+    return _is_text(value) or (isinstance(value, list) and all(map(_is_object, value)))
+
+
+# What values of each kind look like, and what the server says of others; of kinds not listed, texts.
+_TEXT_FORM: tuple[Callable[[Any], bool], str] = (_is_text, "must be a string")
+_FORMS: dict[Kind, tuple[Callable[[Any], bool], str]] = {
+    Kind.BOOLEAN: (_is_boolean, "must be true or false"),
+    Kind.FILES: (_are_texts, "must be an array of strings"),
+    Kind.FOLDERS: (_are_texts, "must be an array of strings"),
+    Kind.OBJECT: (_is_object, "must be an object"),
+    Kind.OBJECTS: (_are_objects, "must be an array of objects"),
+}
 
 
 @frozen

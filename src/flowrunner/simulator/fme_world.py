@@ -1,4 +1,4 @@
-"""One FME Flow server: what its APIs, of whatever version, have in common."""
+"""One FME Flow server: the state that its APIs, of whatever version, show."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from flowrunner.simulator.engine import EnginePool, JobState
+from flowrunner.simulator.fme_builds import Api, apis_of
+from flowrunner.simulator.fme_resources import Resources
 from flowrunner.simulator.fme_workspaces import Catalogue, Workspace
 from flowrunner.simulator.quirks import Quirks
 
 if TYPE_CHECKING:
     from flowrunner.simulator.engine import Job
+    from flowrunner.simulator.fme_jobs import Order
 
 USER = "admin"
 USER_ID = "fb2dd313-e5cf-432e-a24a-814e46929ab7"
@@ -27,29 +30,52 @@ class FmeWorld:
     Attributes:
         pool: Its engines.
         token: The token that opens it.
-        quirks: What its V4 decides where the facts leave it open.
+        password: What opens V3 together with the name `admin`.
+        quirks: What it decides where the facts leave it open.
         workspaces: What is published.
-        build: Its build number.
+        queues: The queues there are; asked about only where a quirk says that another is refused.
+        resources: Its shared resources: files that callers sent.
+        build: Its build number. A change while it runs plays an upgrade: jobs and files stay, APIs come and go.
+        fixed_apis: The versions of the API it has, whatever its build; None if the build decides.
         live: Whether it says that it lives.
         ready: Whether it says that it can work.
     """
 
     pool: EnginePool
     token: str = field(repr=False)
+    password: str = field(default="admin", repr=False)
     quirks: Quirks = field(factory=Quirks)
     workspaces: Catalogue = field(factory=Catalogue)
+    queues: tuple[str, ...] = ("Default", "Queue1")
+    resources: Resources = field(init=False)
     build: int = 25606
+    fixed_apis: frozenset[Api] | None = None
     live: bool = True
     ready: bool = True
 
     def __attrs_post_init__(self) -> None:
+        self.resources = Resources(self.pool.clock)
         for workspace in self.workspaces:
             self.publish(workspace)
+
+    @property
+    def apis(self) -> frozenset[Api]:
+        """The versions of the API it answers now."""
+        return apis_of(self.build) if self.fixed_apis is None else self.fixed_apis
+
+    def submit(self, order: Order) -> Job:
+        """Queue what was ordered; whether there is such a workspace was asked before."""
+        flow = Workspace(order.repository, order.workspace).flow
+        return self.pool.submit(flow, order.parameters, queue=order.queue, limits=order.limits, notes=order.notes)
 
     def publish(self, workspace: Workspace) -> None:
         """Publish a workspace; its behaviour stands until something else is scripted."""
         self.workspaces.add(workspace)
         self.pool.script(workspace.flow, workspace.behaviour)
+
+    def runs_of(self, workspace: Workspace) -> int:
+        """Return how often a workspace was run."""
+        return len(self.pool.submissions(workspace.flow))
 
     def workspace_of(self, job: Job) -> Workspace:
         """Return the workspace a job runs, though it may have been removed since."""

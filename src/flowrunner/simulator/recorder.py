@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, overload
 from urllib.parse import parse_qsl
 
-from attrs import define
+from attrs import define, field
 
 if TYPE_CHECKING:
+    from hashlib import _Hash
+
     from starlette.types import Scope
 
 MASK = "***"
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 _SECRET_KEYS = frozenset({"fmetoken", "token", "api_key"})
+_SECRET_FIELDS = re.compile(rb"(?i)((?:^|&)(?:fmetoken|token|api_key|password)=)[^&]*")
 
 
 @define
@@ -28,7 +33,8 @@ class RecordedRequest:
         raw_path: As it was sent, percent-encoded.
         query: Its keys and values in order, those of secrets masked.
         headers: By lower-case name, those of secrets masked.
-        body: The bytes sent.
+        body: The bytes sent, secrets of a form masked; of a body that is longer than what is kept, its beginning.
+        size: How many bytes of a body came in.
         status: What was answered; None as long as nothing was, and if the connection was cut before.
     """
 
@@ -39,6 +45,18 @@ class RecordedRequest:
     headers: dict[str, str]
     body: bytes
     status: int | None = None
+    size: int = 0
+    _hash: _Hash = field(factory=hashlib.sha256, init=False, repr=False, eq=False)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all bytes of the body that came in, in hexadecimal."""
+        return self._hash.hexdigest()
+
+    def count(self, chunk: bytes) -> None:
+        """Take note of a part of the body."""
+        self.size += len(chunk)
+        self._hash.update(chunk)
 
     @property
     def json(self) -> Any:
@@ -47,17 +65,20 @@ class RecordedRequest:
 
 
 def read_request(scope: Scope, body: bytes) -> RecordedRequest:
-    """Return what an ASGI server says of a request, without the secrets."""
+    """Return what an ASGI server says of a request and the beginning of its body, without the secrets."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    return RecordedRequest(
+    is_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    request = RecordedRequest(
         method=scope["method"],
         path=scope["path"],
         raw_path=scope["raw_path"].decode("latin-1"),
         query=[(key, MASK if key.lower() in _SECRET_KEYS else value) for key, value in pairs],
         headers={name: MASK if name in _SECRET_HEADERS else value for name, value in headers.items()},
-        body=body,
+        body=_SECRET_FIELDS.sub(rb"\1***", body) if is_form else body,
     )
+    request.count(body)
+    return request
 
 
 class Recorder(Sequence[RecordedRequest]):

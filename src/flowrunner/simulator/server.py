@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import uvicorn
 from starlette.applications import Starlette
 
-from flowrunner.simulator import fme_flow_v4
 from flowrunner.simulator.clock import Clock, RealClock
 from flowrunner.simulator.engine import EnginePool
-from flowrunner.simulator.fme_world import FmeWorld
+from flowrunner.simulator.fme_flow import make_world, routes
+from flowrunner.simulator.fme_http import ERROR_ANSWERS
 from flowrunner.simulator.quirks import Quirks
 from flowrunner.simulator.recorder import Recorder
 from flowrunner.simulator.wire import CUTS, Cut, Plans, Wire, answer
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 # On, for 0 seconds: closing a socket sends RST.
 _LINGER_NOT = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
 
-_ROUTES = {"fme-flow-v4": fme_flow_v4.routes}
-
 
 class Simulator:
     """A vendor's server, simulated.
@@ -45,7 +43,8 @@ class Simulator:
     A context manager: it serves inside the `with` block; all but its address is there before and after.
 
     Args:
-        vendor: Which server: `fme-flow-v4`.
+        vendor: Which server: `fme-flow` is one of a build that answers V3 and V4, `fme-flow-v3` one of a build before
+            V4; of both, `world.build` decides what they answer. `fme-flow-v4` answers V4 alone, whatever its build.
         port: Where to listen; 0 takes a free port.
         token: What opens it; a random one if None.
         clock: Its time; a `RealClock` if None.
@@ -56,7 +55,7 @@ class Simulator:
     Attributes:
         clock: Its time.
         pool: Its engines, where runs are scripted and counted.
-        world: What the vendor's API shows: published workspaces, build, health.
+        world: What the vendor's API shows: published workspaces, files, build, health.
         requests: What it received.
     """
 
@@ -71,12 +70,10 @@ class Simulator:
         quirks: Quirks | None = None,
         host: str = "127.0.0.1",
     ) -> None:
-        if vendor not in _ROUTES:
-            raise ValueError(f"No simulator of {vendor!r}; there are: {', '.join(_ROUTES)}")
         self.vendor = vendor
         self.clock = clock or RealClock()
         self.pool = EnginePool(self.clock, engines)
-        self.world = FmeWorld(pool=self.pool, token=token or secrets.token_hex(20), quirks=quirks or Quirks())
+        self.world = make_world(vendor, self.pool, token or secrets.token_hex(20), quirks or Quirks())
         self.requests = Recorder()
         self._plans = Plans()
         self._host, self._port = _loopback(host), port
@@ -122,16 +119,20 @@ class Simulator:
         """
         if self._server is not None:
             raise RuntimeError("The simulator serves already")
-        app = Starlette(routes=_ROUTES[self.vendor](self.world), exception_handlers=fme_flow_v4.ERROR_ANSWERS)
+        app = Starlette(routes=routes(self.world), exception_handlers=ERROR_ANSWERS)
         self._server = _Server(partial(Wire, app, self.requests, self._plans), self._host, self._port)
         self._port = self._server.port
         return self
 
     def stop(self) -> None:
-        """Cut all connections and stop serving; `start` serves again, on the same port. Jobs and requests stay."""
+        """Cut all connections and stop serving; `start` serves again, on the same port.
+
+        Jobs and requests stay; files that were sent are removed.
+        """
         server, self._server = self._server, None
         if server is not None:
             server.stop()
+        self.world.resources.close()
 
     def publish(self, workspace: Workspace) -> None:
         """Publish a workspace."""

@@ -14,12 +14,15 @@ from starlette.responses import Response
 from flowrunner.simulator.recorder import RecordedRequest, Recorder, read_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Cut = Literal["reset_before", "reset_after", "truncate"]
 CUTS: tuple[Cut, ...] = ("reset_before", "reset_after", "truncate")
+
+KEPT = 1 << 20
+"""How many bytes of a body are held in memory, and kept in its record; the rest is passed on as it comes."""
 
 
 class HangUp(Protocol):
@@ -109,12 +112,11 @@ class Wire:
             return
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read_all(receive)
-        if body is None:
-            return
-        request = read_request(scope, body)
+        body = Body(receive)
+        request = read_request(scope, await body.read_ahead())
+        body.listener = request.count
         self._recorder.add(request)
-        exchange = _Exchange(self._app, scope, body, receive, _noting(request, send), self._hang_up)
+        exchange = _Exchange(self._app, scope, body, receive, _answering(request, body, send), self._hang_up)
         action = self._plans.take(request)
         if action is None:
             await exchange.pass_on()
@@ -130,13 +132,13 @@ class _Exchange:
 
     app: ASGIApp
     scope: Scope
-    body: bytes
+    body: Body
     receive: Receive
     send: Send
     hang_up: HangUp
 
     async def pass_on(self) -> None:
-        await self.app(self.scope, _replaying(self.body, self.receive), self.send)
+        await self.app(self.scope, self.body.receive, self.send)
 
     async def say(self, said: Answer) -> None:
         response = Response(said.content, said.status, dict(said.headers))
@@ -148,7 +150,9 @@ class _Exchange:
             if how == "truncate":
                 await self._send_half(messages)
         self.hang_up(self.scope, reset=how != "truncate")
-        await self.receive()  # returns when the connection is gone, so that nothing is sent for want of an answer
+        kind = ""
+        while kind != "http.disconnect":  # so that nothing is sent for want of an answer
+            kind = (await self.receive())["type"]
 
     async def _overhear(self) -> list[Message]:
         """Let the app act and keep its answer back."""
@@ -157,7 +161,7 @@ class _Exchange:
         async def keep(message: Message) -> None:
             messages.append(message)
 
-        await self.app(self.scope, _replaying(self.body, self.receive), keep)
+        await self.app(self.scope, self.body.receive, keep)
         return messages
 
     async def _send_half(self, messages: list[Message]) -> None:
@@ -167,33 +171,63 @@ class _Exchange:
         await self.send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
 
 
-async def _read_all(receive: Receive) -> bytes | None:
-    """Read the body of a request; None if the client left in the middle, which is no request."""
-    parts = []
-    while True:
-        message = await receive()
+class Body:
+    """The body of a request on its way to the app, which is never in memory as a whole unless it is small.
+
+    A client that leaves in the middle of it has asked for nothing: whatever is being done for it is cancelled.
+
+    Args:
+        receive: Where it comes from.
+
+    Attributes:
+        listener: Called with each part that comes in after what was read ahead.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self.listener: Callable[[bytes], None] = _ignore
+        self._receive = receive
+        self._ahead: list[Message] = []
+        self._more = True
+
+    async def read_ahead(self) -> bytes:
+        """Read all of a small body, the beginning of a large one; the app receives it nevertheless."""
+        parts: list[bytes] = []
+        while self._more and sum(map(len, parts)) < KEPT:
+            message = await self._next()
+            self._ahead.append(message)
+            parts.append(message.get("body", b""))
+        return b"".join(parts)
+
+    async def receive(self) -> Message:
+        """Return the next message, as an ASGI app asks for it."""
+        if self._ahead:
+            return self._ahead.pop(0)
+        return await self._next() if self._more else await self._receive()
+
+    async def drain(self) -> None:
+        """Read what nobody wanted: a request is read to its end before it is answered."""
+        while self._more:
+            await self._next()
+
+    async def _next(self) -> Message:
+        message = await self._receive()
         if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)
+            raise asyncio.CancelledError
+        self._more = message.get("more_body", False)
+        self.listener(message.get("body", b""))
+        return message
 
 
-def _replaying(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives the body read before, then what comes after."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return replay
+def _ignore(_: bytes) -> None:
+    """Take no note of a part of a body."""
 
 
-def _noting(request: RecordedRequest, send: Send) -> Send:
-    """Return a `send` that notes the status it sends."""
+def _answering(request: RecordedRequest, body: Body, send: Send) -> Send:
+    """Return a `send` that lets the request come to its end first and notes the status it sends."""
 
     async def note(message: Message) -> None:
         if message["type"] == "http.response.start":
+            await body.drain()
             request.status = message["status"]
         await send(message)
 
