@@ -16,7 +16,7 @@ from attrs import NOTHING, fields
 from flowrunner import errors, registry
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.config.settings import declared
-from flowrunner.models import RunState
+from flowrunner.enums import RunState
 from flowrunner.states import KINDS, RULES, Kind, Rule
 
 if TYPE_CHECKING:

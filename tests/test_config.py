@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from flowrunner import registry
 from flowrunner.backend import Backend, Settings, secret, setting
 from flowrunner.config import Connection, is_loopback, resolve
+from flowrunner.enums import Cause, RunState, WaitReason
 from flowrunner.errors import (
     BackendLoadError,
     ConfigError,
@@ -28,7 +29,6 @@ from flowrunner.errors import (
     UnknownBackend,
     UnknownConnection,
 )
-from flowrunner.models import Cause, RunState, WaitReason
 from flowrunner.secret import Secret
 from flowrunner.states import Meaning
 
@@ -51,8 +51,8 @@ class AcmeSettings(Settings):
     """Settings of every kind that can be configured."""
 
     base_url: str = setting("Address.")
-    token: Secret = secret("Credential.")  # noqa: RUF009 - it makes a field
-    second: Secret | None = secret("Another one.", default=None)  # noqa: RUF009 - as above
+    token: Secret = secret("Credential.")
+    second: Secret | None = secret("Another one.", default=None)
     bare: Secret | None = None
     label: str = setting("A text.", default="", validator=_no_spaces)
     other: str = setting("Not the label.", default="-", validator=_as_lower_as_label)

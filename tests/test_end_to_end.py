@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from flowrunner import events
+from flowrunner.enums import CancelOutcome, Cause, RunState
 from flowrunner.errors import (
     AuthenticationError,
     ClientClosed,
@@ -25,7 +26,7 @@ from flowrunner.errors import (
     VendorError,
     WaitTimeout,
 )
-from flowrunner.models import CancelOutcome, Cause, RunState, SubmitOptions
+from flowrunner.models import SubmitOptions
 from flowrunner.simulator import Behaviour, ManualClock, Quirks, Simulator, Workspace
 
 AUSTIN = "Samples/austinDownload.fmw"
@@ -415,7 +416,7 @@ def test_a_server_that_is_not_there(simulator, open_client):
 def test_a_server_that_restarts(client, simulator, clock):
     """A server that is away for a while is waited for; the run goes on meanwhile."""
     happened = []
-    client._operations._on_event = happened.append
+    client._operations.context._on_event = happened.append
     simulator.pool.script(AUSTIN, Behaviour(duration=30))
     run = client.submit(AUSTIN)
     simulator.stop()

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from flowrunner import errors
+from flowrunner.enums import Cause, RunState
 from flowrunner.errors import (
     ContactLost,
     FlowrunnerError,
@@ -22,7 +23,7 @@ from flowrunner.errors import (
     UnsupportedOption,
     WaitTimeout,
 )
-from flowrunner.models import Artifact, Cause, RunRef, RunResult, RunState, RunStatus
+from flowrunner.models import Artifact, RunRef, RunResult, RunStatus
 
 REF = RunRef("prod", "fme-flow-v4", "Samples/a.fmw", "42")
 STATUS = RunStatus(state=RunState.FAILED, cause=Cause.FLOW, message="broken", raw=b"{}")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flowrunner.backend import RunQuery, Submission
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4, FmeFlowV4Settings
+from flowrunner.enums import CancelOutcome, RunState
 from flowrunner.errors import (
     AuthenticationError,
     FlowNotFound,
@@ -26,7 +27,7 @@ from flowrunner.errors import (
     UnsupportedOption,
     VendorError,
 )
-from flowrunner.models import ArtifactSource, CancelOutcome, FlowInfo, Health, RunRef, RunState, SubmitOptions
+from flowrunner.models import ArtifactSource, FlowInfo, Health, RunRef, SubmitOptions
 from flowrunner.plans import Response
 
 WIRE = Path(__file__).parent / "wire"

@@ -15,12 +15,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowrunner import backend, models
+from flowrunner.enums import Cause, RunState, WaitReason
 from flowrunner.errors import ClientClosed, InvalidRequest
 from flowrunner.models import (
     Artifact,
     ArtifactSource,
     AsyncArtifact,
-    Cause,
     FlowInfo,
     FlowSpec,
     Health,
@@ -28,10 +28,8 @@ from flowrunner.models import (
     ParameterSpec,
     RunRef,
     RunResult,
-    RunState,
     RunStatus,
     SubmitOptions,
-    WaitReason,
     seconds,
 )
 

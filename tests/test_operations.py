@@ -12,7 +12,9 @@ import pytest
 from flowrunner import events
 from flowrunner.backend import Capability
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4
-from flowrunner.client import AsyncClient, Client, connect, connect_async
+from flowrunner.client import AsyncClient, Client
+from flowrunner.connecting import connect, connect_async
+from flowrunner.enums import CancelOutcome, Cause, RunState, WaitReason
 from flowrunner.errors import (
     AuthenticationError,
     ConfigError,
@@ -34,7 +36,7 @@ from flowrunner.errors import (
     VendorError,
     WaitTimeout,
 )
-from flowrunner.models import CancelOutcome, Cause, RunRef, RunState, SubmitOptions, WaitReason
+from flowrunner.models import RunRef, SubmitOptions
 from flowrunner.plans import Page, call
 
 FLOW = "Samples/x.fmw"
@@ -1175,11 +1177,11 @@ async def test_so_many_held_requests(connected, vendor, clock):
         with pytest.raises(WaitTimeout):
             await second.wait(timeout=30)
         assert vendor.asked("GET", "/jobs/1/result") == []
-        assert client._operations._long_polls == 1
+        assert client._operations.following._long_polls == 1
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert (client._operations._long_polls, first.status.state) == (0, RunState.QUEUED)
+        assert (client._operations.following._long_polls, first.status.state) == (0, RunState.QUEUED)
 
 
 # Events, capabilities, calls

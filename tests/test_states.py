@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowrunner.backends._fme import WORDS
-from flowrunner.models import CancelOutcome, Cause, RunState, RunStatus, WaitReason
+from flowrunner.enums import CancelOutcome, Cause, RunState, WaitReason
+from flowrunner.models import RunStatus
 from flowrunner.states import (
     KINDS,
     RULES,

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from flowrunner.client import AsyncRun as AsyncRun
     from flowrunner.client import Client as Client
     from flowrunner.client import Run as Run
-    from flowrunner.client import connect as connect
-    from flowrunner.client import connect_async as connect_async
+    from flowrunner.connecting import connect as connect
+    from flowrunner.connecting import connect_async as connect_async
+    from flowrunner.enums import CancelOutcome as CancelOutcome
+    from flowrunner.enums import Cause as Cause
+    from flowrunner.enums import RunState as RunState
+    from flowrunner.enums import WaitReason as WaitReason
     from flowrunner.errors import AuthenticationError as AuthenticationError
     from flowrunner.errors import BackendLoadError as BackendLoadError
     from flowrunner.errors import ClientClosed as ClientClosed
@@ -44,31 +48,31 @@ if TYPE_CHECKING:
     from flowrunner.events import ContactFailed as ContactFailed
     from flowrunner.events import ContactRestored as ContactRestored
     from flowrunner.events import Event as Event
+    from flowrunner.events import Notice as Notice
     from flowrunner.events import StatusChanged as StatusChanged
     from flowrunner.events import Submitted as Submitted
     from flowrunner.events import UnknownWord as UnknownWord
     from flowrunner.models import Artifact as Artifact
     from flowrunner.models import AsyncArtifact as AsyncArtifact
-    from flowrunner.models import CancelOutcome as CancelOutcome
-    from flowrunner.models import Cause as Cause
     from flowrunner.models import FlowInfo as FlowInfo
     from flowrunner.models import FlowSpec as FlowSpec
     from flowrunner.models import Health as Health
     from flowrunner.models import ParameterKind as ParameterKind
     from flowrunner.models import ParameterSpec as ParameterSpec
+    from flowrunner.models import RemoteFile as RemoteFile
     from flowrunner.models import RunRef as RunRef
     from flowrunner.models import RunResult as RunResult
-    from flowrunner.models import RunState as RunState
     from flowrunner.models import RunStatus as RunStatus
     from flowrunner.models import SubmitOptions as SubmitOptions
-    from flowrunner.models import WaitReason as WaitReason
 
 __version__ = "0.1.0"
 
 # Names and where they are: loaded when first used, so that importing flowrunner costs next to nothing.
 _HOMES = {
     "backend": ["Capability"],
-    "client": ["AsyncClient", "AsyncRun", "Client", "Run", "connect", "connect_async"],
+    "client": ["AsyncClient", "AsyncRun", "Client", "Run"],
+    "connecting": ["connect", "connect_async"],
+    "enums": ["CancelOutcome", "Cause", "RunState", "WaitReason"],
     "errors": [
         "AuthenticationError", "BackendLoadError", "ClientClosed", "ConfigError", "ContactLost", "FlowNotFound",
         "FlowrunnerError", "InputRequired", "InvalidParameters", "InvalidRequest", "JournalError", "PermissionDenied",
@@ -77,12 +81,12 @@ _HOMES = {
         "VendorError", "WaitTimeout",
     ],
     "events": [
-        "Anomaly", "CheckSkipped", "ContactFailed", "ContactRestored", "Event", "StatusChanged", "Submitted",
+        "Anomaly", "CheckSkipped", "ContactFailed", "ContactRestored", "Event", "Notice", "StatusChanged", "Submitted",
         "UnknownWord",
     ],
     "models": [
-        "Artifact", "AsyncArtifact", "CancelOutcome", "Cause", "FlowInfo", "FlowSpec", "Health", "ParameterKind",
-        "ParameterSpec", "RunRef", "RunResult", "RunState", "RunStatus", "SubmitOptions", "WaitReason",
+        "Artifact", "AsyncArtifact", "FlowInfo", "FlowSpec", "Health", "ParameterKind", "ParameterSpec", "RemoteFile",
+        "RunRef", "RunResult", "RunStatus", "SubmitOptions",
     ],
 }  # fmt: skip
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}

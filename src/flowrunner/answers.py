@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 KEPT: Final = 500
 """Characters of a senseless answer that an error keeps."""
+PROXY_FAILURES: Final = range(520, 531)
+"""What a well-known proxy answers when it could not read its server's answer, and does not say how far it came."""
 MAX_RETRY_AFTER: Final = 3600.0
 """No server may silence us for longer, in seconds."""
 
@@ -48,9 +50,11 @@ def json_of(response: Response) -> Any:
     """
     try:
         return _DECODER.decode(response.content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        what = "HTML" if response.content.lstrip()[:1] == b"<" else "nothing" if not response.content.strip() else None
-        raise senseless(response, f"{what or 'no JSON'} where JSON was expected") from (None if what else error)
+    except (ValueError, RecursionError):
+        pass  # these errors hold the whole body, which is not for everybody's eyes
+    body = response.content.strip()
+    what = "HTML" if body.startswith(b"<") else "something that is not JSON" if body else "nothing"
+    raise senseless(response, f"{what} where JSON was expected")
 
 
 def _reject_constant(name: str) -> Any:
@@ -157,4 +161,4 @@ def _leaves_open(error: FlowrunnerError) -> bool:
         return True
     if error.http_status == 500:
         return error.vendor_message is None
-    return error.http_status in {408, 502, 504}
+    return error.http_status in {408, 502, 504} or (error.http_status or 0) in PROXY_FAILURES

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import NOTHING, Attribute, Factory, field, fields, frozen
 
 from flowrunner.errors import UnsupportedOperation
-from flowrunner.models import ArtifactSource, CancelOutcome, FlowInfo, FlowSpec, Health, RunRef, RunState, SubmitOptions
+from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health, RemoteFile, RunRef, SubmitOptions
 from flowrunner.secret import Secret
 from flowrunner.states import Meaning, Observation
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flowrunner.plans import Page, Plan
+    from flowrunner.enums import CancelOutcome, RunState
+    from flowrunner.models import Progress
+    from flowrunner.plans import FileBody, Lines, Page, Plan
 
 __all__ = [
     "Accepted",
@@ -34,6 +36,7 @@ __all__ = [
     "RunQuery",
     "Settings",
     "Submission",
+    "Upload",
     "secret",
     "setting",
 ]
@@ -93,6 +96,11 @@ def _positive(_owner: object, attribute: Attribute[Any], value: float) -> None:
         raise ValueError(f"{attribute.name} must be more than 0, not {value}")
 
 
+def _positive_or_none(owner: object, attribute: Attribute[Any], value: float | None) -> None:
+    if value is not None:
+        _positive(owner, attribute, value)
+
+
 def _not_negative(_owner: object, attribute: Attribute[Any], value: float) -> None:
     if value < 0:
         raise ValueError(f"{attribute.name} must not be less than 0, not {value}")
@@ -108,9 +116,15 @@ class Settings:
     )
     poll_min: float = setting("Least seconds between two looks at a run.", default=0.5, validator=_positive)
     poll_max: float = setting("Most seconds between two looks at a run.", default=30.0, validator=_positive)
-    max_connections: int = setting("Connections open at once.", default=10, validator=_positive)
+    max_connections: int = setting(
+        "Connections open at once; submissions, which each have a fresh one, may have as many besides.",
+        default=10,
+        validator=_positive,
+    )
     max_long_polls: int = setting("Requests the vendor may hold open at once.", default=8, validator=_not_negative)
-    requests_per_second: float | None = setting("Requests per second, at most; unlimited if absent.", default=None)
+    requests_per_second: float | None = setting(
+        "Requests per second, at most; unlimited if absent.", default=None, validator=_positive_or_none
+    )
     retries: int = setting(
         "How often a request that may be repeated is sent again.", default=3, validator=_not_negative
     )
@@ -133,21 +147,49 @@ class Settings:
 
 @frozen(kw_only=True)
 class Submission:
-    """What to run, checked as far as the core can."""
+    """What to run, checked as far as the core can.
+
+    Attributes:
+        flow: in the vendor's spelling.
+        parameters: values by name.
+        payload: a path, or bytes.
+        options: how to run it.
+        key: the caller's idempotency key.
+        upload_folder: a name no other submission has, for what has to be uploaded first.
+    """
 
     flow: str
     parameters: Mapping[str, Any] = field(factory=dict)
     payload: Any = None
     options: SubmitOptions = field(factory=SubmitOptions)
     key: str | None = None
+    upload_folder: str = ""
+
+
+@frozen(kw_only=True)
+class Upload:
+    """A file to bring to the vendor.
+
+    Attributes:
+        name: what to call it there.
+        folder: a folder of its own to put it into, where the vendor has folders; no other upload has the same.
+        content: what is in it.
+        progress: called with the bytes sent, and those there are in all.
+    """
+
+    name: str
+    folder: str
+    content: FileBody
+    progress: Progress | None = None
 
 
 @frozen
 class Accepted:
-    """The vendor has the run: its id, and what the answer says about its state."""
+    """The vendor has the run: its id, what the answer says about its state, and what there is to say about that."""
 
     id: str
     observation: Observation = field(factory=Observation)
+    remarks: tuple[str, ...] = ()
 
 
 @frozen
@@ -200,19 +242,30 @@ class Backend:
         capabilities: what it can do; checked before any request.
         words: the vendor's status words, folded (see `states.fold`), and what they mean.
         options: names in `SubmitOptions.extra` that it understands, with a help text each.
+        runs_payloads_at_once: a run with a payload is best started by the request that also waits for its end.
         max_hold: seconds the vendor may be asked to hold a request (LONG_POLL); proxies cut what lasts longer.
     """
 
     name: ClassVar[str]
     family: ClassVar[str]
     settings_class: ClassVar[type[Settings]] = Settings
-    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    capabilities: frozenset[Capability] = frozenset()
     words: ClassVar[Mapping[str, Meaning]] = {}
     options: ClassVar[Mapping[str, str]] = {}
     max_hold: ClassVar[float] = 20.0
+    runs_payloads_at_once: bool = False
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether `capabilities` hold as they are; else `prepare` is asked for before anything else."""
+        return True
+
+    def prepare(self) -> Plan[tuple[str, ...]]:
+        """Find out what the server can do; returns what there is to say about it."""
+        raise NotImplementedError
 
     @property
     def base_url(self) -> str:
@@ -259,9 +312,25 @@ class Backend:
         """Read the details of a finished run. A vendor that has none need not define it."""
         return _no_details()
 
-    def download(self, artifact: ArtifactSource, to: Path) -> Plan[None]:
+    def download(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Plan[None]:
         """Stream an artifact to a file (ARTIFACTS)."""
         raise self._lacks(Capability.ARTIFACTS)
+
+    def logs(self, ref: RunRef) -> Plan[Lines]:
+        """The lines of the run's log (LOGS)."""
+        raise self._lacks(Capability.LOGS)
+
+    def upload(self, upload: Upload) -> Plan[RemoteFile]:
+        """Bring a file to the vendor (UPLOAD)."""
+        raise self._lacks(Capability.UPLOAD)
+
+    def remove(self, file: RemoteFile) -> Plan[None]:
+        """Remove a file that was uploaded (UPLOAD); one that is gone already is no error."""
+        raise self._lacks(Capability.UPLOAD)
+
+    def download_file(self, reference: str, to: Path, progress: Progress | None) -> Plan[None]:
+        """Stream a file at the vendor, or a folder as a zip (UPLOAD)."""
+        raise self._lacks(Capability.UPLOAD)
 
     def list_runs(self, query: RunQuery, cursor: Any = None) -> Plan[Page[Listed]]:
         """One page of runs, newest first (LIST_RUNS). `cursor` is the `next` of the page before."""

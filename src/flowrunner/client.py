@@ -6,94 +6,50 @@ The sync and the async classes stand side by side and differ in `await` alone; r
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from flowrunner.clock import SystemClock
 from flowrunner.drive import adrive, drive
 from flowrunner.errors import FlowrunnerError
 from flowrunner.models import Artifact, AsyncArtifact
-from flowrunner.operations import Ask, Operations, Selection
+from flowrunner.operations import Operations
+from flowrunner.operations.listing import Selection
+from flowrunner.operations.steps import Ask
 from flowrunner.plans import Request
 
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from datetime import timedelta
-    from pathlib import Path
     from types import TracebackType
 
-    from flowrunner.backend import Backend, Capability
+    from flowrunner.backend import Capability, RunQuery
     from flowrunner.clock import Clock
     from flowrunner.config import Connection
+    from flowrunner.enums import CancelOutcome, RunState
     from flowrunner.events import OnEvent
     from flowrunner.http import AsyncHttpSession, HttpSession
     from flowrunner.models import (
         ArtifactSource,
-        CancelOutcome,
         FlowInfo,
         FlowSpec,
         Health,
+        Progress,
+        RemoteFile,
         RunRef,
         RunResult,
-        RunState,
         RunStatus,
         SubmitOptions,
     )
-    from flowrunner.operations import Operation, Pause, RunRecord
+    from flowrunner.operations.records import RunRecord
+    from flowrunner.operations.steps import Operation, Pause
     from flowrunner.plans import Step
     from flowrunner.secret import Secret
 
-__all__ = ["AsyncClient", "AsyncRun", "Client", "Run", "connect", "connect_async"]
+__all__ = ["AsyncClient", "AsyncRun", "Client", "Run"]
 
 T = TypeVar("T")
-
-
-def connect(
-    name: str | None = None,
-    /,
-    *,
-    backend: str | type[Backend] | None = None,
-    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
-    on_event: OnEvent | None = None,
-    **settings: Any,
-) -> Client:
-    """Connect to a workflow server. Nothing is asked of it yet.
-
-    Args:
-        name: of a connection in the configuration.
-        backend: the vendor, by name or class; with it and without a name, all settings are given here.
-        config: a configuration file, or its content, instead of the usual search.
-        on_event: called with every event, see `flowrunner.events`.
-        **settings: of the connection; they win over the environment and the file.
-
-    Raises:
-        ConfigError: something about that is wrong; the text says what.
-    """
-    return Client(_resolve(name, backend, config, settings), on_event=on_event)
-
-
-def connect_async(
-    name: str | None = None,
-    /,
-    *,
-    backend: str | type[Backend] | None = None,
-    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
-    on_event: OnEvent | None = None,
-    **settings: Any,
-) -> AsyncClient:
-    """As `connect`, for a program that runs on asyncio. The call itself is not awaited."""
-    return AsyncClient(_resolve(name, backend, config, settings), on_event=on_event)
-
-
-def _resolve(
-    name: str | None,
-    backend: str | type[Backend] | None,
-    config: str | os.PathLike[str] | Mapping[str, Any] | None,
-    settings: dict[str, Any],
-) -> Connection:
-    from flowrunner.config import resolve
-
-    return resolve(name, backend=backend, config=config, arguments=settings)
 
 
 class _ClientBase:
@@ -136,12 +92,12 @@ class _ClientBase:
         try:
             return function()
         except FlowrunnerError as error:
-            self._operations.located(error)
+            self._operations.context.located(error)
             raise
 
     def _renewed(self) -> Mapping[str, Secret]:
         settings = self._connection.reload()
-        self._operations.keep_secret(settings)
+        self._operations.context.keep_secret(settings)
         return self._connection.backend(settings).authorize()
 
     def _session_arguments(self) -> dict[str, Any]:
@@ -187,8 +143,8 @@ class Client(_ClientBase):
             InvalidParameters: the parameters do not fit, see `.problems`.
             UnsupportedOperation: the backend cannot do something asked for.
         """
-        submission = self._locally(lambda: self._operations.submission(flow, parameters, payload, options, key))
-        return Run(self, self._perform(self._operations.submit(submission)))
+        submission = self._operations.submitting.submission(flow, parameters, payload, options, key)
+        return Run(self, self._perform(self._operations.submitting.submit(submission)))
 
     def run(
         self,
@@ -215,8 +171,8 @@ class Client(_ClientBase):
             options: as for `submit`.
             key: as for `submit`.
         """
-        submission = self._locally(lambda: self._operations.submission(flow, parameters, payload, options, key))
-        operation = self._operations.run(
+        submission = self._operations.submitting.submission(flow, parameters, payload, options, key)
+        operation = self._operations.submitting.run(
             submission, timeout, server_wait=server_wait, raise_on_failure=raise_on_failure
         )
         return self._perform(operation)
@@ -227,7 +183,7 @@ class Client(_ClientBase):
         Raises:
             InvalidRequest: the text is no reference, or the reference belongs to another connection.
         """
-        return Run(self, self._locally(lambda: self._operations.attach(ref)))
+        return Run(self, self._locally(lambda: self._operations.runs.attach(ref)))
 
     def runs(
         self,
@@ -243,20 +199,22 @@ class Client(_ClientBase):
             flow: only runs of this flow.
             limit: so many at most.
         """
-        query = self._locally(lambda: self._operations.run_query(state, flow, limit))
-        pages = self._pages(partial(self._operations.list_runs, query))
-        selection = Selection(limit)
+        query = self._locally(lambda: self._operations.listing.run_query(state, flow, limit))
+        return self._listed(query)
+
+    def _listed(self, query: RunQuery) -> Iterator[Run]:
+        selection = Selection(query.limit)
         if selection.is_full():
             return
-        for item in pages:
+        for item in self._pages(partial(self._operations.listing.runs, query)):
             if selection.takes(item):
-                yield Run(self, self._operations.listed(item))
+                yield Run(self, self._operations.runs.listed(item))
             if selection.is_full():
                 return
 
     def flows(self) -> Iterator[FlowInfo]:
         """What can be run."""
-        return self._pages(self._operations.list_flows)
+        return self._pages(self._operations.listing.flows)
 
     def describe(self, flow: str) -> FlowSpec:
         """What a flow takes.
@@ -264,11 +222,48 @@ class Client(_ClientBase):
         Raises:
             FlowNotFound: the vendor has no such flow, or the credential may not see it.
         """
-        return self._perform(self._operations.describe(flow))
+        return self._perform(self._operations.submitting.describe(flow))
+
+    def upload(
+        self, path: str | os.PathLike[str], name: str | None = None, *, progress: Progress | None = None
+    ) -> RemoteFile:
+        """Bring a file to the vendor; what is returned can be the value of a parameter.
+
+        Args:
+            path: the file here.
+            name: what to call it there; its own name if None.
+            progress: called with the bytes sent, and those there are in all.
+
+        Raises:
+            InvalidRequest: there is no such file.
+            UnsupportedOperation: the backend takes no files.
+        """
+        return self._perform(self._operations.files.upload(Path(path), name, progress))
+
+    def download(
+        self,
+        file: RemoteFile | str,
+        to: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Stream a file at the vendor to one here, which appears under its name only when it is whole.
+
+        Args:
+            file: what `upload` returned, or a reference in the vendor's spelling; one that ends in `/` names a folder,
+                which comes as a zip.
+            to: the file here.
+            progress: called with the bytes that came, and those there are in all, where that is known.
+        """
+        return self._perform(self._operations.files.download(str(file), Path(to), progress))
+
+    def remove(self, file: RemoteFile) -> None:
+        """Remove a file from the vendor that `upload`, or a submission, brought there. It may be gone already."""
+        self._perform(self._operations.files.remove(file))
 
     def health(self) -> Health:
         """How the connection stands. A server that cannot be reached is an answer, not an error."""
-        return self._perform(self._operations.health())
+        return self._perform(self._operations.listing.health())
 
     def close(self) -> None:
         """Close the connections; runs go on at the vendor. Closing twice does no harm."""
@@ -294,14 +289,14 @@ class Client(_ClientBase):
     def _artifact(self, source: ArtifactSource) -> Artifact:
         return Artifact(**source.to_dict(), fetch=self._download)
 
-    def _download(self, artifact: ArtifactSource, to: Path) -> Path:
-        return self._perform(self._operations.download(artifact, to))
+    def _download(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Path:
+        return self._perform(self._operations.files.download_artifact(artifact, to, progress))
 
     def _perform(self, operation: Operation[T], ref: RunRef | None = None) -> T:
         try:
             return drive(operation, self._step)
         except FlowrunnerError as error:
-            self._operations.located(error, ref)
+            self._operations.context.located(error, ref)
             raise
 
     def _step(self, step: Ask[Any] | Pause) -> Any:
@@ -345,6 +340,11 @@ class _RunBase:
         return self._record.status
 
     @property
+    def uploads(self) -> tuple[RemoteFile, ...]:
+        """The files that submitting it brought to the vendor; `Client.remove` takes each away again."""
+        return self._record.uploads
+
+    @property
     def history(self) -> tuple[RunStatus, ...]:
         """What was known, one entry a change, oldest first; the last 200."""
         return tuple(self._record.history)
@@ -364,7 +364,7 @@ class Run(_RunBase):
             RunNotFound: the vendor does not know the run, and nobody has seen it before.
             FlowrunnerError: what happened; it says nothing about the run.
         """
-        return self._perform(self._operations.refresh(self._record))
+        return self._perform(self._operations.following.refresh(self._record))
 
     def wait(
         self, timeout: float | timedelta | None = None, *, until: str = "terminal", raise_on_failure: bool = True
@@ -384,8 +384,9 @@ class Run(_RunBase):
             WaitTimeout: our wait is over; the run goes on and can be waited for again.
             ContactLost: the vendor could not be reached for `contact_budget`; as above.
         """
-        operation = self._operations.wait(self._record, timeout, until, raise_on_failure=raise_on_failure)
-        return self._perform(operation)
+        results = self._operations.results
+        deadline = self._locally(lambda: results.deadline(timeout))
+        return self._perform(results.wait(self._record, deadline, until, raise_on_failure=raise_on_failure))
 
     def watch(self, timeout: float | timedelta | None = None) -> Iterator[RunStatus]:
         """Every change from now on, as it is seen; ends after the final one. A run that has ended shows that alone.
@@ -394,9 +395,13 @@ class Run(_RunBase):
             WaitTimeout: as `wait`.
             ContactLost: as `wait`.
         """
-        watching = self._operations.watch(self._record, timeout)
-        while (status := self._perform(watching.next())) is not None:
-            yield status
+        watching = self._locally(lambda: self._operations.following.watch(self._record, timeout))
+
+        def changes() -> Iterator[RunStatus]:
+            while (status := self._perform(watching.next())) is not None:
+                yield status
+
+        return changes()
 
     def cancel(self) -> CancelOutcome:
         """Ask the vendor to cancel.
@@ -404,7 +409,7 @@ class Run(_RunBase):
         Returns:
             CONFIRMED, REQUESTED (wait for the end), or TOO_LATE (`status` says how it had ended).
         """
-        return self._perform(self._operations.cancel(self._record))
+        return self._perform(self._operations.results.cancel(self._record))
 
     def result(self) -> RunResult:
         """Outputs, artifacts and metrics of the finished run, however it ended.
@@ -412,11 +417,27 @@ class Run(_RunBase):
         Raises:
             InvalidRequest: it has not ended.
         """
-        return self._perform(self._operations.result(self._record))
+        return self._perform(self._operations.results.result(self._record))
+
+    def logs(self) -> Iterator[str]:
+        """The lines of the run's log, as they come.
+
+        Raises:
+            UnsupportedOperation: the backend has no logs.
+        """
+        lines: Any = self._perform(self._operations.results.logs(self._record))
+        try:
+            yield from lines
+        except FlowrunnerError as error:
+            self._operations.context.located(error, self.ref)
+            raise
 
     @property
     def _operations(self) -> Operations:
         return self._client._operations  # noqa: SLF001 - a run is part of its client
+
+    def _locally(self, function: Callable[[], T]) -> T:
+        return self._client._locally(function)  # noqa: SLF001 - as above
 
     def _perform(self, operation: Operation[T]) -> T:
         return self._client._perform(operation, self.ref)  # noqa: SLF001 - as above
@@ -441,8 +462,8 @@ class AsyncClient(_ClientBase):
         key: str | None = None,
     ) -> AsyncRun:
         """As `Client.submit`."""
-        submission = self._locally(lambda: self._operations.submission(flow, parameters, payload, options, key))
-        return AsyncRun(self, await self._perform(self._operations.submit(submission)))
+        submission = self._operations.submitting.submission(flow, parameters, payload, options, key)
+        return AsyncRun(self, await self._perform(self._operations.submitting.submit(submission)))
 
     async def run(
         self,
@@ -457,17 +478,17 @@ class AsyncClient(_ClientBase):
         key: str | None = None,
     ) -> RunResult:
         """As `Client.run`."""
-        submission = self._locally(lambda: self._operations.submission(flow, parameters, payload, options, key))
-        operation = self._operations.run(
+        submission = self._operations.submitting.submission(flow, parameters, payload, options, key)
+        operation = self._operations.submitting.run(
             submission, timeout, server_wait=server_wait, raise_on_failure=raise_on_failure
         )
         return await self._perform(operation)
 
     def attach(self, ref: RunRef | str) -> AsyncRun:
         """As `Client.attach`; it is not awaited."""
-        return AsyncRun(self, self._locally(lambda: self._operations.attach(ref)))
+        return AsyncRun(self, self._locally(lambda: self._operations.runs.attach(ref)))
 
-    async def runs(
+    def runs(
         self,
         *,
         state: RunState | str | Iterable[RunState | str] | None = None,
@@ -475,28 +496,50 @@ class AsyncClient(_ClientBase):
         limit: int | None = None,
     ) -> AsyncIterator[AsyncRun]:
         """As `Client.runs`."""
-        query = self._locally(lambda: self._operations.run_query(state, flow, limit))
-        pages = self._pages(partial(self._operations.list_runs, query))
-        selection = Selection(limit)
+        query = self._locally(lambda: self._operations.listing.run_query(state, flow, limit))
+        return self._listed(query)
+
+    async def _listed(self, query: RunQuery) -> AsyncIterator[AsyncRun]:
+        selection = Selection(query.limit)
         if selection.is_full():
             return
-        async for item in pages:
+        async for item in self._pages(partial(self._operations.listing.runs, query)):
             if selection.takes(item):
-                yield AsyncRun(self, self._operations.listed(item))
+                yield AsyncRun(self, self._operations.runs.listed(item))
             if selection.is_full():
                 return
 
     def flows(self) -> AsyncIterator[FlowInfo]:
         """As `Client.flows`."""
-        return self._pages(self._operations.list_flows)
+        return self._pages(self._operations.listing.flows)
 
     async def describe(self, flow: str) -> FlowSpec:
         """As `Client.describe`."""
-        return await self._perform(self._operations.describe(flow))
+        return await self._perform(self._operations.submitting.describe(flow))
+
+    async def upload(
+        self, path: str | os.PathLike[str], name: str | None = None, *, progress: Progress | None = None
+    ) -> RemoteFile:
+        """As `Client.upload`."""
+        return await self._perform(self._operations.files.upload(Path(path), name, progress))
+
+    async def download(
+        self,
+        file: RemoteFile | str,
+        to: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+    ) -> Path:
+        """As `Client.download`."""
+        return await self._perform(self._operations.files.download(str(file), Path(to), progress))
+
+    async def remove(self, file: RemoteFile) -> None:
+        """As `Client.remove`."""
+        await self._perform(self._operations.files.remove(file))
 
     async def health(self) -> Health:
         """As `Client.health`."""
-        return await self._perform(self._operations.health())
+        return await self._perform(self._operations.listing.health())
 
     async def close(self) -> None:
         """As `Client.close`."""
@@ -523,14 +566,14 @@ class AsyncClient(_ClientBase):
     def _artifact(self, source: ArtifactSource) -> AsyncArtifact:
         return AsyncArtifact(**source.to_dict(), fetch=self._download)
 
-    async def _download(self, artifact: ArtifactSource, to: Path) -> Path:
-        return await self._perform(self._operations.download(artifact, to))
+    async def _download(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Path:
+        return await self._perform(self._operations.files.download_artifact(artifact, to, progress))
 
     async def _perform(self, operation: Operation[T], ref: RunRef | None = None) -> T:
         try:
             return await adrive(operation, self._step)
         except FlowrunnerError as error:
-            self._operations.located(error, ref)
+            self._operations.context.located(error, ref)
             raise
 
     async def _step(self, step: Ask[Any] | Pause) -> Any:
@@ -555,7 +598,7 @@ class AsyncRun(_RunBase):
 
     async def refresh(self) -> RunStatus:
         """As `Run.refresh`."""
-        return await self._perform(self._operations.refresh(self._record))
+        return await self._perform(self._operations.following.refresh(self._record))
 
     async def wait(
         self,
@@ -565,29 +608,47 @@ class AsyncRun(_RunBase):
         raise_on_failure: bool = True,
     ) -> RunResult:
         """As `Run.wait`. Cancelling the task that waits leaves the run as it is."""
-        operation = self._operations.wait(self._record, timeout, until, raise_on_failure=raise_on_failure)
-        return await self._perform(operation)
+        results = self._operations.results
+        deadline = self._locally(lambda: results.deadline(timeout))
+        return await self._perform(results.wait(self._record, deadline, until, raise_on_failure=raise_on_failure))
 
-    async def watch(
+    def watch(
         self,
-        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - as above
+        timeout: float | timedelta | None = None,
     ) -> AsyncIterator[RunStatus]:
         """As `Run.watch`."""
-        watching = self._operations.watch(self._record, timeout)
-        while (status := await self._perform(watching.next())) is not None:
-            yield status
+        watching = self._locally(lambda: self._operations.following.watch(self._record, timeout))
+
+        async def changes() -> AsyncIterator[RunStatus]:
+            while (status := await self._perform(watching.next())) is not None:
+                yield status
+
+        return changes()
 
     async def cancel(self) -> CancelOutcome:
         """As `Run.cancel`."""
-        return await self._perform(self._operations.cancel(self._record))
+        return await self._perform(self._operations.results.cancel(self._record))
 
     async def result(self) -> RunResult:
         """As `Run.result`."""
-        return await self._perform(self._operations.result(self._record))
+        return await self._perform(self._operations.results.result(self._record))
+
+    async def logs(self) -> AsyncIterator[str]:
+        """As `Run.logs`."""
+        lines: Any = await self._perform(self._operations.results.logs(self._record))
+        try:
+            async for line in lines:
+                yield line
+        except FlowrunnerError as error:
+            self._operations.context.located(error, self.ref)
+            raise
 
     @property
     def _operations(self) -> Operations:
         return self._client._operations  # noqa: SLF001 - a run is part of its client
+
+    def _locally(self, function: Callable[[], T]) -> T:
+        return self._client._locally(function)  # noqa: SLF001 - as above
 
     async def _perform(self, operation: Operation[T]) -> T:
         return await self._client._perform(operation, self.ref)  # noqa: SLF001 - as above

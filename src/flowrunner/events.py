@@ -23,6 +23,7 @@ __all__ = [
     "ContactFailed",
     "ContactRestored",
     "Event",
+    "Notice",
     "StatusChanged",
     "Submitted",
     "UnknownWord",
@@ -37,6 +38,13 @@ class Event:
     """Something happened on a connection."""
 
     connection: str
+
+
+@frozen(kw_only=True)
+class Notice(Event):
+    """Something about the connection as a whole: which interface of the vendor was chosen, and that one ends."""
+
+    description: str
 
 
 @frozen(kw_only=True)

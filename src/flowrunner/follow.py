@@ -9,6 +9,7 @@ from flowrunner.errors import (
     ClientClosed,
     ConfigError,
     InvalidRequest,
+    JournalError,
     PermissionDenied,
     RunNotFound,
     UnsupportedOperation,
@@ -35,32 +36,34 @@ def ends_following(error: FlowrunnerError) -> bool:
         return error.http_status is None
     if isinstance(error, PermissionDenied):
         return not error.transient
-    return isinstance(error, AuthenticationError | RunNotFound | ClientClosed | ConfigError | UnsupportedOperation)
+    return isinstance(
+        error, AuthenticationError | RunNotFound | ClientClosed | ConfigError | JournalError | UnsupportedOperation
+    )
 
 
 class Contact:
     """How long the vendor has not been heard of, while a run is followed.
 
     Args:
-        budget: seconds without a readable answer that are borne.
-        now: monotonic seconds.
+        budget: seconds from the first failed look on that are borne without a readable answer.
     """
 
-    def __init__(self, budget: float, now: float) -> None:
+    def __init__(self, budget: float) -> None:
         self._budget = budget
-        self._last = now
+        self._since = 0.0
         self.failures = 0
 
-    def succeeded(self, now: float) -> bool:
+    def succeeded(self) -> bool:
         """Note a readable answer; whether it ends a time without."""
-        was_lost = self.failures > 0
-        self._last, self.failures = now, 0
+        was_lost, self.failures = self.failures > 0, 0
         return was_lost
 
     def failed(self, now: float) -> bool:
-        """Note a failed look; whether the budget is used up."""
+        """Note a failed look, in monotonic seconds; whether the budget is used up."""
+        if not self.failures:
+            self._since = now
         self.failures += 1
-        return now - self._last >= self._budget
+        return now - self._since >= self._budget
 
     def pause(self, settings: Settings, retry_after: float | None) -> float:
         """Seconds until the next try: longer with each failure, and never sooner than the vendor wants."""

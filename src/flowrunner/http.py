@@ -26,11 +26,12 @@ from flowrunner.files import Partial
 from flowrunner.plans import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from flowrunner.backend import Settings
     from flowrunner.clock import Clock
-    from flowrunner.plans import Request
+    from flowrunner.models import Progress
+    from flowrunner.plans import FileBody, Request
     from flowrunner.secret import Secret
 
 __all__ = ["AsyncHttpSession", "HttpSession"]
@@ -41,6 +42,8 @@ MAX_BODY: Final = 64 * 2**20
 """Bytes of an answer that are read into memory; files are streamed and have no such bound."""
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds to establish a connection, unless the connection's `timeout` is shorter."""
+PATIENCE: Final = 60.0
+"""Seconds a call waits for its turn or for a `Retry-After`, at most; a longer wait is for the caller to decide on."""
 MAX_PORT: Final = 2**16 - 1
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which asking again may help."""
@@ -54,13 +57,13 @@ class Gate:
         self._opens = float("-inf")
         self._lock = threading.Lock()
 
-    def reserve(self, now: float, at_most: float | None = None) -> float:
+    def reserve(self, now: float, at_most: float) -> float:
         """Take the next place, unless it is due later than in `at_most` seconds; the seconds until it is due."""
         if not self._interval and self._opens <= now:
             return 0.0
         with self._lock:
             due = max(now, self._opens)
-            if at_most is None or due - now <= at_most:
+            if due - now <= at_most:
                 self._opens = due + self._interval
         return due - now
 
@@ -119,7 +122,10 @@ class Wire:
         url = _url(request.path if "://" in request.path else self._base + request.path, request.query)
         headers = self._headers.copy()
         headers.update(request.headers)
-        content = request.content
+        content: Any = request.content
+        if request.file is not None:
+            headers["Content-Length"] = str(request.file.size())
+            content = self._streamed(request.file, request.progress)
         if request.json is not None:
             headers.setdefault("Content-Type", "application/json")
             content = _json_bytes(request.json)
@@ -131,6 +137,10 @@ class Wire:
             wait = request.timeout or self._settings.timeout
             timeout = _timeouts(self._settings.timeout, wait if at_most is None else min(wait, at_most))
         return httpx.Request(request.method, url, headers=headers, content=content, extensions={"timeout": timeout})
+
+    def _streamed(self, body: FileBody, progress: Progress | None) -> Any:
+        """The body in chunks, as the session's own kind of iterator."""
+        raise NotImplementedError
 
     def _check_open(self) -> None:
         if self._closed:
@@ -169,6 +179,8 @@ class Wire:
         wait = retry_after(outcome.headers)
         never_acted = outcome.status == 429 or (outcome.status == 503 and wait is not None)
         if not request.repeatable and not never_acted:
+            return False
+        if wait is not None and wait > PATIENCE:
             return False
         return True if wait is None else wait
 
@@ -244,14 +256,17 @@ class HttpSession(Wire):
 
     def _try(self, request: Request, at_most: float | None) -> Response | TransportError:
         self._check_open()
-        pause = self._gate.reserve(self._clock.monotonic(), at_most)
-        if at_most is not None and pause > at_most:
+        patience = PATIENCE if at_most is None else min(at_most, PATIENCE)
+        pause = self._gate.reserve(self._clock.monotonic(), patience)
+        if pause > patience:
             return _too_early(pause)
         if pause:
             self._clock.sleep(pause)
         wire = self._build(request, at_most)
         try:
             answer = self._transport(request, wire.url).handle_request(wire)
+            if request.stream and answer.is_success:
+                return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
             try:
                 outcome: Response | TransportError = self._read(request, answer)
             finally:
@@ -270,14 +285,33 @@ class HttpSession(Wire):
 
     def _read(self, request: Request, answer: httpx.Response) -> Response:
         if request.save_to is not None and answer.is_success:
+            meter = _Meter(request.progress, _length(answer))
             with Partial(request.save_to) as file:
                 for chunk in answer.iter_bytes():
                     file.write(chunk)
+                    meter.add(len(chunk))
             return Response(answer.status_code, answer.headers)
         body = _Body(answer)
         for chunk in answer.iter_bytes():
             body.add(chunk)
         return body.response()
+
+    def _lines(self, request: Request, url: httpx.URL, answer: httpx.Response) -> Iterator[str]:
+        failure = None
+        try:
+            yield from answer.iter_lines()
+        except FAILURES as error:
+            failure = _translate(error, request, url)
+        finally:
+            answer.close()
+        if failure is not None:
+            raise failure
+
+    def _streamed(self, body: FileBody, progress: Progress | None) -> Iterator[bytes]:
+        meter = _Meter(progress, body.size())
+        for chunk in body.chunks():
+            yield chunk
+            meter.add(len(chunk))
 
     def close(self) -> None:
         """Close every connection; once is enough, more does no harm."""
@@ -324,14 +358,17 @@ class AsyncHttpSession(Wire):
 
     async def _try(self, request: Request, at_most: float | None) -> Response | TransportError:
         self._check_open()
-        pause = self._gate.reserve(self._clock.monotonic(), at_most)
-        if at_most is not None and pause > at_most:
+        patience = PATIENCE if at_most is None else min(at_most, PATIENCE)
+        pause = self._gate.reserve(self._clock.monotonic(), patience)
+        if pause > patience:
             return _too_early(pause)
         if pause:
             await self._clock.asleep(pause)
         wire = self._build(request, at_most)
         try:
             answer = await self._transport(request, wire.url).handle_async_request(wire)
+            if request.stream and answer.is_success:
+                return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
             try:
                 outcome: Response | TransportError = await self._read(request, answer)
             finally:
@@ -352,14 +389,37 @@ class AsyncHttpSession(Wire):
         if request.save_to is not None and answer.is_success:
             import asyncio
 
+            meter = _Meter(request.progress, _length(answer))
             with Partial(request.save_to) as file:
                 async for chunk in answer.aiter_bytes():
                     await asyncio.to_thread(file.write, chunk)
+                    meter.add(len(chunk))
             return Response(answer.status_code, answer.headers)
         body = _Body(answer)
         async for chunk in answer.aiter_bytes():
             body.add(chunk)
         return body.response()
+
+    async def _lines(self, request: Request, url: httpx.URL, answer: httpx.Response) -> AsyncIterator[str]:
+        failure = None
+        try:
+            async for line in answer.aiter_lines():
+                yield line
+        except FAILURES as error:
+            failure = _translate(error, request, url)
+        finally:
+            await answer.aclose()
+        if failure is not None:
+            raise failure
+
+    async def _streamed(self, body: FileBody, progress: Progress | None) -> AsyncIterator[bytes]:
+        import asyncio
+
+        meter = _Meter(progress, body.size())
+        chunks = body.chunks()
+        while chunk := await asyncio.to_thread(next, chunks, b""):
+            yield chunk
+            meter.add(len(chunk))
 
     async def close(self) -> None:
         """Close every connection; once is enough, more does no harm."""
@@ -367,6 +427,26 @@ class AsyncHttpSession(Wire):
         transports, self._transports = self._transports, {}
         for transport in transports.values():
             await transport.aclose()
+
+
+class _Meter:
+    """Tells the caller's function how much has gone through."""
+
+    def __init__(self, progress: Progress | None, total: int | None) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def add(self, size: int) -> None:
+        self._done += size
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _length(answer: httpx.Response) -> int | None:
+    """Bytes of the body; unknown where it is packed on the way, or nobody says."""
+    length = answer.headers.get("content-length", "")
+    return int(length) if length.isdecimal() and "content-encoding" not in answer.headers else None
 
 
 class _Body:

@@ -9,102 +9,40 @@ from collections.abc import Mapping  # noqa: TC003 - attrs resolves the annotati
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import quote, unquote
 
 from attrs import asdict, evolve, field, frozen
 
+from flowrunner.enums import Cause, RunState, WaitReason
 from flowrunner.errors import ClientClosed, InvalidRequest
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 __all__ = [
     "Artifact",
     "ArtifactSource",
     "AsyncArtifact",
-    "CancelOutcome",
-    "Cause",
     "FlowInfo",
     "FlowSpec",
     "Health",
     "ParameterKind",
     "ParameterSpec",
+    "Progress",
+    "RemoteFile",
     "RunRef",
     "RunResult",
-    "RunState",
     "RunStatus",
     "SubmitOptions",
-    "WaitReason",
     "seconds",
 ]
 
 
-class RunState(StrEnum):
-    """Where a run stands, in the same words for every vendor."""
-
-    SUBMITTING = "submitting"
-    """The intent exists; whether the vendor has it is not known."""
-    QUEUED = "queued"
-    """The vendor has it and nothing works on it."""
-    RUNNING = "running"
-    WAITING = "waiting"
-    """Blocked on a person or an outside event, see `RunStatus.reason`."""
-    CANCELLING = "cancelling"
-    """We asked the vendor to cancel; holds until it shows a final word."""
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    LOST = "lost"
-    """The vendor no longer knows the run: how it ended cannot be known."""
-    UNKNOWN = "unknown"
-    """Nothing is known yet."""
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the run has ended, as far as anyone will be able to tell."""
-        return self in _FINAL
-
-
-_FINAL = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.LOST})
-
-
-class WaitReason(StrEnum):
-    """What a WAITING run waits for."""
-
-    USER_INPUT = "user_input"
-    FLOW_SELECTION = "flow_selection"
-    EXTERNAL_EVENT = "external_event"
-    PAUSED = "paused"
-
-
-class Cause(StrEnum):
-    """Why a run FAILED or was CANCELLED."""
-
-    FLOW = "flow"
-    """FAILED: the work itself failed."""
-    PLATFORM = "platform"
-    """FAILED: the server could not do the work."""
-    INTERRUPTED = "interrupted"
-    """FAILED: the server stopped it."""
-    BY_US = "by_us"
-    """CANCELLED: through this client."""
-    BY_OTHER = "by_other"
-    """CANCELLED: by somebody else."""
-    UNSPECIFIED = "unspecified"
-
-
-class CancelOutcome(StrEnum):
-    """What became of a request to cancel."""
-
-    CONFIRMED = "confirmed"
-    """The vendor shows the run as cancelled."""
-    REQUESTED = "requested"
-    """The vendor accepted the request; the run still has to end."""
-    TOO_LATE = "too_late"
-    """The run had ended before; `Run.status` says how."""
+Progress: TypeAlias = "Callable[[int, int | None], object]"
+"""Called with the bytes that have gone through, and those there are in all, where that is known."""
 
 
 @frozen(kw_only=True)
@@ -174,7 +112,7 @@ class RunRef:
         parts = [self.backend, self.connection, self.flow, self.id or ""]
         if self.key is not None:
             parts.append(self.key)
-        return ":".join(["flowrunner", "1", *(quote(part, safe="") for part in parts)])
+        return ":".join(["flowrunner", "1", *(quote(part, safe="", errors="surrogatepass") for part in parts)])
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -191,7 +129,9 @@ class RunRef:
             )
         if parts[0] != "1":
             raise InvalidRequest(f"{text!r} is a run reference of version {parts[0]}, this flowrunner reads version 1")
-        backend, connection, flow, run_id, *key = (unquote(part) for part in parts[1:])
+        backend, connection, flow, run_id, *key = (unquote(part, errors="surrogatepass") for part in parts[1:])
+        if not backend or not connection:
+            raise InvalidRequest(f"{text!r} is not a run reference: it names no backend, or no connection")
         return cls(connection, backend, flow, run_id or None, key[0] if key else None)
 
 
@@ -218,13 +158,13 @@ class ArtifactSource:
 
 @frozen(kw_only=True)
 class _Handle(ArtifactSource):
-    _fetch: Callable[[ArtifactSource, Path], Any] | None = field(default=None, repr=False, eq=False)
+    _fetch: Callable[[ArtifactSource, Path, Progress | None], Any] | None = field(default=None, repr=False, eq=False)
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         # What the artifact is travels; the client it came from stays behind.
         return partial(type(self), **self.to_dict()), ()
 
-    def _start(self, to: str | os.PathLike[str]) -> Any:
+    def _start(self, to: str | os.PathLike[str], progress: Progress | None) -> Any:
         from pathlib import Path
 
         if self._fetch is None:
@@ -232,7 +172,7 @@ class _Handle(ArtifactSource):
                 f"artifact {self.name!r} left its client behind: attach the run again and download from there"
             )
         path = Path(to)
-        return self._fetch(self, path / _file_name(self.name) if path.is_dir() else path)
+        return self._fetch(self, path / _file_name(self.name) if path.is_dir() else path, progress)
 
 
 def _file_name(name: str) -> str:
@@ -254,11 +194,12 @@ class Artifact(_Handle):
         size: bytes, where the vendor tells.
     """
 
-    def download(self, to: str | os.PathLike[str]) -> Path:
+    def download(self, to: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
         """Stream the content to a file, which appears under its name only when it is whole.
 
         Args:
             to: the file, or a folder that takes the artifact under its own name.
+            progress: called with the bytes that came, and those there are in all, where that is known.
 
         Returns:
             The file.
@@ -268,7 +209,7 @@ class Artifact(_Handle):
             OSError: the file cannot be written; nothing is left behind.
             ClientClosed: the artifact was unpickled, or its client is closed.
         """
-        path: Path = self._start(to)
+        path: Path = self._start(to, progress)
         return path
 
 
@@ -276,9 +217,9 @@ class Artifact(_Handle):
 class AsyncArtifact(_Handle):
     """As `Artifact`, downloaded by an `AsyncClient`."""
 
-    async def download(self, to: str | os.PathLike[str]) -> Path:
+    async def download(self, to: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
         """As `Artifact.download`."""
-        path: Path = await self._start(to)
+        path: Path = await self._start(to, progress)
         return path
 
 
@@ -329,6 +270,10 @@ class ParameterKind(StrEnum):
     FOLDER = "folder"
     URL = "url"
     COLOR = "color"
+    OBJECT = "object"
+    """A JSON object, or a list of them with `multiple`."""
+    CONNECTION = "connection"
+    """The name of a database or web connection at the vendor."""
     MESSAGE = "message"
     """Text for a person; it takes no value."""
     OTHER = "other"
@@ -342,7 +287,7 @@ class ParameterSpec:
     Attributes:
         name: what it is called in a submission.
         kind: what it takes.
-        required: whether the vendor says so; None where it does not say..
+        required: whether the vendor says so; None where it does not say.
         default: what the server uses without a value; None where there is none.
         choices: the values offered, empty where any value goes.
         open_choices: whether other values than the offered are taken too.
@@ -351,6 +296,8 @@ class ParameterSpec:
         multiple_of: a number must be a multiple of it.
         prompt: the label a person sees.
         group: the labels of the groups it stands in, outermost first.
+        role: `source` or `destination`, of a parameter that names a dataset the flow reads or writes.
+        disables: which other parameters a value of this one puts out of use.
         vendor_type: the vendor's own word for the kind.
     """
 
@@ -368,6 +315,8 @@ class ParameterSpec:
     multiple_of: float | None = None
     prompt: str | None = None
     group: tuple[str, ...] = ()
+    role: str | None = None
+    disables: Mapping[str, tuple[str, ...]] = field(factory=dict)
     vendor_type: str | None = None
 
 
@@ -402,6 +351,7 @@ class Health:
         healthy: the vendor says that it can work; None where it does not say.
         version: of the vendor's server, in its own words.
         message: what is wrong, or what the vendor says.
+        api: which of its interfaces is spoken, for a vendor that has several.
     """
 
     reachable: bool
@@ -409,6 +359,30 @@ class Health:
     healthy: bool | None = None
     version: str | None = None
     message: str | None = None
+    api: str | None = None
+
+
+@frozen(kw_only=True)
+class RemoteFile:
+    """A file at the vendor; it stands for itself as the value of a parameter.
+
+    Attributes:
+        name: the file's name.
+        reference: how a parameter refers to it.
+        size: bytes, where it is known.
+    """
+
+    name: str
+    reference: str
+    size: int | None = None
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+def _names(given: str | Iterable[str]) -> tuple[str, ...]:
+    """One name, or several: a text is one, not its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 @frozen(kw_only=True)
@@ -430,15 +404,22 @@ class SubmitOptions:
     description: str | None = None
     max_run_time: float | timedelta | None = None
     max_queue_time: float | timedelta | None = None
-    success_topics: tuple[str, ...] = field(default=(), converter=tuple)
-    failure_topics: tuple[str, ...] = field(default=(), converter=tuple)
+    success_topics: tuple[str, ...] = field(default=(), converter=_names)
+    failure_topics: tuple[str, ...] = field(default=(), converter=_names)
     directives: Mapping[str, str] = field(factory=dict)
     extra: Mapping[str, Any] = field(factory=dict)
 
 
 def seconds(duration: float | timedelta) -> float:
-    """A duration as the caller gave it, in seconds."""
-    return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+    """A duration as the caller gave it, in seconds.
+
+    Raises:
+        InvalidRequest: it is less than nothing, or no number.
+    """
+    length = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+    if not length >= 0:
+        raise InvalidRequest(f"a duration is 0 seconds or more, not {length:g}")
+    return length
 
 
 def _jsonable(_owner: object, _field: object, value: Any) -> Any:

@@ -15,7 +15,7 @@ Inside a plan, `response = yield from send(request)` and `value = yield from cal
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from attrs import field, frozen
@@ -23,12 +23,73 @@ from attrs import field, frozen
 from flowrunner.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Call", "Page", "Plan", "Request", "Response", "Step", "call", "path", "send"]
+    from flowrunner.models import Progress
+
+__all__ = [
+    "Call",
+    "FileBody",
+    "Lines",
+    "Page",
+    "Plan",
+    "Request",
+    "Response",
+    "Step",
+    "call",
+    "path",
+    "send",
+]
 
 T = TypeVar("T")
+
+
+Lines: TypeAlias = "Iterator[str] | AsyncIterator[str]"
+"""Lines of text; asynchronous ones for an `AsyncClient`."""
+
+
+CHUNK: Final = 256 * 1024
+"""Bytes of a file that are in memory at once."""
+
+
+@frozen
+class FileBody:
+    """A body streamed from disk: some bytes, then the file, then some bytes.
+
+    Attributes:
+        path: the file; None for a body of the other bytes alone.
+        before: bytes ahead of the file's.
+        after: bytes behind the file's.
+    """
+
+    path: Path | None = None
+    before: bytes = field(default=b"", repr=False)
+    after: bytes = field(default=b"", repr=False)
+
+    def size(self) -> int:
+        """Bytes in all.
+
+        Raises:
+            OSError: there is no such file.
+        """
+        of_file = 0 if self.path is None else self.path.stat().st_size
+        return len(self.before) + of_file + len(self.after)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body, in pieces that fit into memory; never an empty one.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if self.before:
+            yield self.before
+        if self.path is not None:
+            with self.path.open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    yield chunk
+        if self.after:
+            yield self.after
 
 
 @frozen
@@ -42,11 +103,14 @@ class Request:
         query: names and values, encoded when sent.
         headers: beside those every request of the connection has.
         json: the body as a JSON value.
-        content: the body as bytes; at most one of the two.
+        content: the body as bytes; at most one of these and `file`.
         repeatable: whether asking twice changes nothing. A request that is not is sent again only where it is certain
             that it never arrived.
         timeout: seconds to wait for the answer, where the connection's own `timeout` is too short.
+        file: the body streamed from a file.
         save_to: stream the body of a successful answer to this file instead of into memory.
+        stream: hand out a successful answer's text line by line, as it comes.
+        progress: called with the bytes that have gone through, and those there are in all, where that is known.
         anonymous: send no credentials.
     """
 
@@ -58,7 +122,10 @@ class Request:
     content: bytes | None = None
     repeatable: bool = True
     timeout: float | None = None
+    file: FileBody | None = None
     save_to: Path | None = None
+    stream: bool = False
+    progress: Progress | None = None
     anonymous: bool = False
 
 
@@ -70,11 +137,13 @@ class Response:
         status: the status code.
         headers: looked up in lower case.
         content: the body; empty where the request had it saved to a file.
+        lines: the lines of the body, where the request had it streamed.
     """
 
     status: int
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     content: bytes = field(default=b"", repr=False)
+    lines: Lines | None = field(default=None, repr=False)
 
     @property
     def is_success(self) -> bool:

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BUILTINS", "load", "names"]
 
-BUILTINS: Final[Mapping[str, str]] = MappingProxyType({"fme-flow-v4": "flowrunner.backends.fme_flow_v4:FmeFlowV4"})
+BUILTINS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "fme-flow": "flowrunner.backends.fme_flow:FmeFlow",
+        "fme-flow-v3": "flowrunner.backends.fme_flow_v3:FmeFlowV3",
+        "fme-flow-v4": "flowrunner.backends.fme_flow_v4:FmeFlowV4",
+    }
+)
 """The backends that come with the library: `module:class` by name."""
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 
-from flowrunner.models import CancelOutcome, Cause, RunState, RunStatus, WaitReason
+from flowrunner.enums import CancelOutcome, Cause, RunState, WaitReason
+from flowrunner.models import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +67,8 @@ def parse_meaning(text: str) -> Meaning:
     """
     name, _, detail = text.strip().lower().partition("/")
     state = RunState(name)
+    if state in {RunState.SUBMITTING, RunState.UNKNOWN}:
+        raise ValueError(f"{state} is what is said before there is a word")
     if not detail:
         return Meaning(state, cause=Cause.UNSPECIFIED if state in _CAUSES else None)
     if state is RunState.WAITING:
@@ -98,6 +101,7 @@ class Observation:
         finished_at: when it ended.
         flow: the flow as the answer names it, to notice an id that belongs to another run.
         is_result: the answer is the run's result: it may correct a success to a failure.
+        remarks: what is odd about the answer.
         raw: the payload as it came.
     """
 
@@ -111,6 +115,7 @@ class Observation:
     finished_at: datetime | None = None
     flow: str | None = None
     is_result: bool = False
+    remarks: tuple[str, ...] = ()
     raw: bytes | None = field(default=None, repr=False)
 
 
@@ -247,7 +252,7 @@ def _judge_ended(
 def _merge(track: Track, seen: Observation, meaning: Meaning | None, state: RunState, at: datetime) -> RunStatus:
     """The new status in `state`: what the answer says, over what was known; nothing known is erased."""
     known = track.status
-    word = known.vendor_status if seen.word is None else seen.word
+    word = _word(known, seen, meaning)
     is_new_word = word != known.vendor_status or meaning is None
     requeued = known.state is RunState.RUNNING and state is RunState.QUEUED and track.seen
     return RunStatus(
@@ -266,6 +271,16 @@ def _merge(track: Track, seen: Observation, meaning: Meaning | None, state: RunS
         observed_at=at,
         raw=seen.raw if is_new_word else known.raw,
     )
+
+
+def _word(known: RunStatus, seen: Observation, meaning: Meaning | None) -> str | None:
+    """The word to show: not another spelling of the known one, nor, of an ended run, one that does not say how."""
+    if seen.word is None:
+        return known.vendor_status
+    if known.vendor_status is not None and fold(seen.word) == fold(known.vendor_status):
+        return known.vendor_status
+    says_nothing = meaning is not None and meaning.state is None
+    return known.vendor_status if says_nothing and known.state.is_final else seen.word
 
 
 def _kept_reason(known: RunStatus, state: RunState) -> WaitReason | None:
@@ -295,7 +310,7 @@ def absent(track: Track, *, asked_at: float, observed_at: datetime) -> tuple[Tra
     if known.state.is_final or asked_at < track.asked_at:
         return track, False
     if track.cancel_accepted:
-        cancelled = evolve(known, state=RunState.CANCELLED, cause=Cause.BY_US, reason=None, observed_at=observed_at)
+        cancelled = _cancelled(known, observed_at)
         return evolve(track, status=cancelled, asked_at=asked_at), False
     if track.submitted_at is None and not track.seen:
         return track, True
@@ -321,14 +336,29 @@ def mismatched(track: Track, shown: str, expected: str, *, observed_at: datetime
     return evolve(track, status=status), anomaly
 
 
-def cancel_answered(track: Track, outcome: CancelOutcome) -> Track:
-    """Apply the vendor's answer to our request to cancel. The word it ended with is applied by `reduce`."""
+def cancel_answered(
+    track: Track, outcome: CancelOutcome, *, shown: bool = True, observed_at: datetime | None = None
+) -> Track:
+    """Apply the vendor's answer to our request to cancel.
+
+    Args:
+        track: what is known.
+        outcome: what became of the request.
+        shown: whether the answer shows the run: its word is applied by `reduce`, then.
+        observed_at: when the answer came.
+    """
     if outcome is CancelOutcome.TOO_LATE:
         return track
     accepted = evolve(track, cancel_accepted=True)
-    if KINDS[track.status.state] is not Kind.OPEN:
+    if KINDS[track.status.state] not in {Kind.OPEN, Kind.CANCELLING}:
         return accepted
+    if outcome is CancelOutcome.CONFIRMED and not shown:
+        return evolve(accepted, status=_cancelled(track.status, observed_at))
     return evolve(accepted, status=evolve(track.status, state=RunState.CANCELLING, reason=None))
+
+
+def _cancelled(known: RunStatus, at: datetime | None) -> RunStatus:
+    return evolve(known, state=RunState.CANCELLED, cause=Cause.BY_US, reason=None, observed_at=at)
 
 
 def changed(old: RunStatus, new: RunStatus) -> bool:

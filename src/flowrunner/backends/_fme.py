@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
 from flowrunner.answers import error_for, json_of
-from flowrunner.backend import Settings, secret, setting
+from flowrunner.backend import CancelAnswer, Settings, secret, setting
+from flowrunner.convert import read
+from flowrunner.enums import CancelOutcome, Cause, RunState, WaitReason
 from flowrunner.errors import (
     FlowNotFound,
     FlowrunnerError,
@@ -16,17 +20,47 @@ from flowrunner.errors import (
     InvalidRequest,
     PermissionDenied,
     ProtocolError,
+    RunNotFound,
 )
-from flowrunner.models import Cause, RunState, WaitReason, seconds
+from flowrunner.models import ArtifactSource, RemoteFile, seconds
+from flowrunner.plans import Request, send
 from flowrunner.secret import Secret  # noqa: TC001 - annotations of settings are read at run time
-from flowrunner.states import Meaning
+from flowrunner.states import Meaning, Observation, fold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from flowrunner.plans import Response
+    from flowrunner.models import Progress, RunRef
+    from flowrunner.plans import Plan, Response
 
-__all__ = ["WORDS", "FmeSettings", "answer_of", "authorization", "error_in", "root_of", "split_flow", "whole_seconds"]
+__all__ = [
+    "NO_ACCESS",
+    "WORDS",
+    "ErrorBody",
+    "FmeSettings",
+    "Items",
+    "answer_of",
+    "artifacts_of",
+    "authorization",
+    "error_in",
+    "flow_error_in",
+    "from_milliseconds",
+    "id_of",
+    "is_a",
+    "json_value",
+    "known_numbers",
+    "not_found",
+    "object_in",
+    "offset_after",
+    "outputs_of",
+    "read_page",
+    "root_of",
+    "run_error_in",
+    "split_flow",
+    "state_of",
+    "whole_seconds",
+]
 
 NO_ACCESS: Final = "lack of proper permissions"
 """Part of the text with which the vendor answers 403, 404 or even 409: forbidden, or absent (observed in its CLI)."""
@@ -115,6 +149,8 @@ def json_value(name: str, value: Any) -> Any:
         return [json_value(name, item) for item in value]
     if isinstance(value, dict):
         return {str(key): json_value(name, item) for key, item in value.items()}
+    if isinstance(value, RemoteFile):
+        return value.reference
     if value is None or isinstance(value, str | int | float):
         return value
     problem = f"a {type(value).__name__} cannot be sent: use text, a number, a boolean, a date, a list or a dict"
@@ -168,3 +204,126 @@ def flow_error_in(response: Response, flow: str) -> FlowrunnerError:
             vendor_message=body.message,
         )
     return error_in(response)
+
+
+# Jobs, whichever interface shows them
+
+
+def id_of(ref: RunRef) -> str:
+    """The job's id, of a run that has one."""
+    return ref.id or ""
+
+
+def run_error_in(response: Response, ref: RunRef) -> FlowrunnerError:
+    """The error an answer stands for where a job was asked for.
+
+    A 404 counts only in the vendor's own form, and not where it may mean a missing permission.
+    """
+    body = answer_of(response)
+    if response.status == 404 and body is not None and NO_ACCESS not in body.message:
+        return not_found(ref, response, body.message)
+    return error_in(response)
+
+
+def not_found(ref: RunRef, response: Response, message: str) -> RunNotFound:
+    """The vendor says that it does not know the job."""
+    return RunNotFound(
+        f"the vendor has no run {ref.id!r}: {message}", http_status=response.status, vendor_message=message
+    )
+
+
+def state_of(seen: Observation | None) -> RunState | None:
+    """The state an observation's word means; None where it has none, or none that is known."""
+    meaning = WORDS.get(fold(seen.word)) if seen is not None and seen.word is not None else None
+    return meaning.state if meaning is not None else None
+
+
+def cancel_answer(seen: Observation) -> CancelAnswer:
+    """What became of a cancellation that was accepted, by a look at the job after it."""
+    state = state_of(seen)
+    if state is RunState.CANCELLED:
+        return CancelAnswer(CancelOutcome.CONFIRMED, seen)
+    late = state is not None and state.is_final
+    return CancelAnswer(CancelOutcome.TOO_LATE if late else CancelOutcome.REQUESTED, seen)
+
+
+def fetch(address: str, to: Path, progress: Progress | None) -> Plan[None]:
+    """Stream a file to disk."""
+    request = Request("GET", address, headers={"Accept": "*/*"}, save_to=to, progress=progress)
+    response = yield from send(request)
+    if not response.is_success:
+        raise error_in(response)
+
+
+def outputs_of(download_url: str | None) -> dict[str, Any]:
+    """What a job returned: the address of a dataset, if it made one."""
+    return {"download_url": download_url} if download_url else {}
+
+
+def artifacts_of(download_url: str | None) -> tuple[ArtifactSource, ...]:
+    """The dataset a job made, if any."""
+    return (ArtifactSource(name=_file_name(download_url), location=download_url),) if download_url else ()
+
+
+def _file_name(url: str) -> str:
+    """A name for the file at the address that is safe in any folder, on any system."""
+    try:
+        path = unquote(urlsplit(url).path)
+    except ValueError:
+        path = ""
+    name = "".join(character for character in PureWindowsPath(path).name if character.isprintable())
+    return name if name.strip(".") else "result"
+
+
+def known_numbers(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """The metrics the vendor told."""
+    return {name: value for name, value in metrics.items() if value is not None}
+
+
+def from_milliseconds(duration: float | None) -> float | None:
+    """Seconds, of what the vendor gives in milliseconds."""
+    return None if duration is None else duration / 1000
+
+
+# Answers
+
+
+def object_in(response: Response) -> dict[str, Any]:
+    """The JSON object in an answer; empty where it is something else."""
+    value = json_of(response)
+    return value if isinstance(value, dict) else {}
+
+
+def is_a(response: Response, cls: type[Any]) -> bool:
+    """Whether an answer can be read as the class."""
+    try:
+        read(response, cls)
+    except FlowrunnerError:
+        return False
+    return True
+
+
+@frozen
+class Items:
+    """A page. `limit` is what the server gave, whatever was asked for."""
+
+    items: list[Any]
+    totalCount: int | None = None
+    limit: int | None = None
+
+
+def read_page(response: Response) -> Items:
+    """A page of whatever was listed."""
+    if response.status != 200:
+        raise error_in(response)
+    return read(response, Items)
+
+
+def offset_after(page: Items, offset: int) -> int | None:
+    """Where the next page starts. Without a total, a page shorter than its limit is the last."""
+    after = offset + len(page.items)
+    if not page.items:
+        return None
+    if page.totalCount is not None and page.totalCount >= 0:
+        return after if after < page.totalCount else None
+    return after if page.limit is not None and 0 < page.limit <= len(page.items) else None

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from datetime import datetime  # noqa: TC003 - annotations of wire classes are read at run time
-from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any, ClassVar, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, urlencode
 
 from attrs import frozen
 
@@ -25,31 +24,54 @@ from flowrunner.backend import (
     RunQuery,
 )
 from flowrunner.backends._fme import (
-    NO_ACCESS,
     WORDS,
     FmeSettings,
+    Items,
     answer_of,
+    artifacts_of,
     authorization,
+    cancel_answer,
     error_in,
+    fetch,
     flow_error_in,
+    from_milliseconds,
+    id_of,
+    is_a,
     json_value,
+    known_numbers,
+    not_found,
+    object_in,
+    offset_after,
+    outputs_of,
+    read_page,
     root_of,
+    run_error_in,
     split_flow,
+    state_of,
     whole_seconds,
+)
+from flowrunner.backends._fme_files import (
+    TEMP,
+    file_at,
+    multipart,
+    payload_uploaded,
+    remote_file,
+    removed,
+    upload_error_in,
 )
 from flowrunner.backends._fme_v4_parameters import parameters_in
 from flowrunner.convert import read, read_item, utc
+from flowrunner.enums import CancelOutcome, RunState
 from flowrunner.errors import (
     AuthenticationError,
     FlowrunnerError,
     InvalidParameters,
     InvalidRequest,
     PermissionDenied,
-    RunNotFound,
     TransportError,
     UnsupportedOption,
 )
-from flowrunner.models import ArtifactSource, CancelOutcome, FlowInfo, FlowSpec, Health, RunState
+from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health
 from flowrunner.plans import Page, Request, path, send
 from flowrunner.states import Observation, fold
 
@@ -57,8 +79,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from flowrunner.backend import Submission
-    from flowrunner.models import RunRef
+    from flowrunner.backend import Submission, Upload
+    from flowrunner.models import ArtifactSource, Progress, RemoteFile, RunRef
     from flowrunner.plans import Plan, Response
     from flowrunner.secret import Secret
 
@@ -71,6 +93,9 @@ HOLD_MARGIN: Final = 15.0
 """Seconds a held request may last longer than asked, before we give it up."""
 SYNC_MAX: Final = 7 * 24 * 3600.0
 """Seconds to wait for `/jobs/sync` where the caller sets no limit; the vendor's own client waits as long."""
+
+ZIP_MAX: Final = 500
+"""Files in one zip, at most (observed)."""
 
 ACTIVE: Final = {RunState.QUEUED: "queued", RunState.RUNNING: "running"}
 COMPLETED: Final = {RunState.SUCCEEDED: "success", RunState.FAILED: "failure", RunState.CANCELLED: "cancelled"}
@@ -118,15 +143,6 @@ class JobDetails:
 
 
 @frozen
-class Items:
-    """A page. `limit` is what the server gave, whatever was asked for."""
-
-    items: list[Any]
-    totalCount: int | None = None
-    limit: int | None = None
-
-
-@frozen
 class Workspace:
     """A workspace in a list."""
 
@@ -134,6 +150,20 @@ class Workspace:
     repositoryName: str
     title: str | None = None
     description: str | None = None
+
+
+@frozen
+class FileInfo:
+    """A file in a folder."""
+
+    name: str
+
+
+@frozen
+class Folder:
+    """The answer of a folder's `info`."""
+
+    contents: list[Any]
 
 
 @frozen
@@ -167,11 +197,14 @@ class FmeFlowV4(Backend):
         Capability.LIST_RUNS,
         Capability.LONG_POLL,
         Capability.PARAMETERS,
+        Capability.PAYLOAD,
         Capability.SERVER_WAIT,
+        Capability.UPLOAD,
     })  # fmt: skip
     words = WORDS
     options: ClassVar[Mapping[str, str]] = {
-        "max_total_life_time": "Seconds in queue and at work after which the job is cancelled; server_wait only."
+        "payload_parameter": "The parameter that takes a payload, where the flow's description leaves it open.",
+        "max_total_life_time": "Seconds in queue and at work after which the job is cancelled; server_wait only.",
     }
 
     settings: FmeFlowV4Settings
@@ -188,37 +221,39 @@ class FmeFlowV4(Backend):
     # Submitting
 
     def submit(self, submission: Submission) -> Plan[Accepted]:
-        """`POST /jobs`: 202 and the id (200 is accepted, too: the vendor's fixture says so)."""
+        """`POST /jobs`: 202 and the id; 200, too, since the vendor's fixture says so. A payload is uploaded first."""
         if "max_total_life_time" in submission.options.extra:
             raise UnsupportedOption(
                 "option max_total_life_time needs server_wait=True; use max_run_time and max_queue_time instead",
                 option="max_total_life_time",
             )
+        submission = yield from payload_uploaded(self, submission)
         request = Request("POST", API + path("jobs"), json=_body(submission), repeatable=False)
-        return submit_once(request, lambda response: _accepted(response, submission.flow))
+        return (yield from submit_once(request, lambda response: _accepted(response, submission.flow)))
 
     def run(self, submission: Submission, timeout: float | None) -> Plan[Accepted]:
         """`POST /jobs/sync`: one request, answered when the job has ended."""
+        submission = yield from payload_uploaded(self, submission)
         body = _body(submission)
         life_time = whole_seconds(submission.options.extra.get("max_total_life_time"), "max_total_life_time")
         if life_time is not None:
             body["maxTotalLifeTime"] = life_time
         wait = SYNC_MAX if timeout is None else timeout
         request = Request("POST", API + path("jobs", "sync"), json=body, repeatable=False, timeout=wait)
-        return submit_once(request, lambda response: _ran(response, submission.flow))
+        return (yield from submit_once(request, lambda response: _ran(response, submission.flow)))
 
     # Observing
 
     def observe(self, ref: RunRef, hold: float = 0.0) -> Plan[Observation]:
         """`GET /jobs/{id}`, or with `hold` its result by long-poll, which answers when the job has ended."""
         if hold > 0:
-            ended = yield from self._await_result(_id(ref), hold)
+            ended = yield from self._await_result(id_of(ref), hold)
             if ended is not None:
                 return ended
-        record = yield from send(_get_job(_id(ref)))
+        record = yield from send(_get_job(id_of(ref)))
         observation = _observation(_read_job(record, ref), record.content)
         if _says_only_that_it_ended(observation):
-            return (yield from self._result_word(_id(ref))) or observation
+            return (yield from self._result_word(id_of(ref))) or observation
         return observation
 
     def _await_result(self, run_id: str, hold: float) -> Plan[Observation | None]:
@@ -238,10 +273,10 @@ class FmeFlowV4(Backend):
 
     def result(self, ref: RunRef) -> Plan[Outcome]:
         """The record and the result, merged: each has what the other lacks (observed)."""
-        record_answer = yield from send(_get_job(_id(ref)))
+        record_answer = yield from send(_get_job(id_of(ref)))
         record_job = _read_job(record_answer, ref)
-        result_answer = yield from send(_get_result(_id(ref)))
-        record = _object(record_answer)
+        result_answer = yield from send(_get_result(id_of(ref)))
+        record = object_in(record_answer)
         result = _result_object(result_answer)
         details = read_item({**result, **{k: v for k, v in record.items() if v not in (None, "")}}, JobDetails)
         return Outcome(
@@ -249,43 +284,87 @@ class FmeFlowV4(Backend):
                 _observation(record_job, record_answer.content),
                 *_result_observations(result, result_answer.content),
             ),
-            outputs=_outputs(details),
-            artifacts=_artifacts(details),
+            outputs=outputs_of(details.resultDatasetDownloadUrl),
+            artifacts=artifacts_of(details.resultDatasetDownloadUrl),
             metrics=_metrics(details),
             raw={"job": record, **({"result": result} if result else {})},
         )
 
-    def download(self, artifact: ArtifactSource, to: Path) -> Plan[None]:
+    def download(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Plan[None]:
         """Stream the dataset the download address names."""
-        headers = {"Accept": "*/*"}
-        response = yield from send(Request("GET", artifact.location, headers=headers, save_to=to))
+        return fetch(artifact.location, to, progress)
+
+    # Files
+
+    def upload(self, upload: Upload) -> Plan[RemoteFile]:
+        """`POST /resources/connections/{connection}/upload`: a form whose part is named `files` (observed).
+
+        V4 is not known to create folders. Where it refuses one, the file goes to the root under a name of its own.
+        """
+        response = yield from send(_upload(upload, f"/{upload.folder}", upload.name))
+        if response.status in {200, 201}:
+            return remote_file(upload.folder, upload.name, upload.content.size())
+        if response.status not in {400, 404, 409, 422} or answer_of(response) is None:
+            raise upload_error_in(response, upload.name)
+        name = f"{upload.folder}-{upload.name}"
+        response = yield from send(_upload(upload, "", name))
+        if response.status not in {200, 201}:
+            raise upload_error_in(response, upload.name)
+        return remote_file("", name, upload.content.size())
+
+    def remove(self, file: RemoteFile) -> Plan[None]:
+        """`DELETE /resources/connections/{connection}/item?path=`."""
+        connection, parts = file_at(file.reference)
+        query = (("path", "/" + "/".join(parts)),)
+        removed((yield from send(Request("DELETE", _resources(connection, "item"), query=query))))
+
+    def download_file(self, reference: str, to: Path, progress: Progress | None) -> Plan[None]:
+        """A folder, written with a `/` at its end, as a zip of what is in it. A file's own address is assumed."""
+        connection, parts = file_at(reference)
+        place = "/" + "/".join(parts)
+        if not reference.endswith("/"):
+            address = f"{_resources(connection, 'download')}?{urlencode({'path': place}, quote_via=quote)}"
+            return (yield from fetch(address, to, progress))
+        listing = yield from send(Request("GET", _resources(connection, "info"), query=(("path", place),)))
+        if listing.status != 200:
+            raise error_in(listing)
+        names = [read_item(item, FileInfo).name for item in read(listing, Folder).contents]
+        if not 0 < len(names) <= ZIP_MAX:
+            raise InvalidRequest(f"{reference} holds {len(names)} files: a zip takes 1 to {ZIP_MAX} of them")
+        response = yield from send(
+            Request(
+                "POST",
+                _resources(connection, "downloadzip"),
+                json={"path": place, "items": names, "zipFileName": "resources.zip"},
+                headers={"Accept": "application/zip"},
+                save_to=to,
+                progress=progress,
+            )
+        )
         if not response.is_success:
             raise error_in(response)
+        return None
 
     # Cancelling
 
     def cancel(self, ref: RunRef) -> Plan[CancelAnswer]:
         """`POST /jobs/{id}/cancel`: 204, or 422 for a job that has ended and for one that does not exist (observed)."""
-        response = yield from send(Request("POST", API + path("jobs", _id(ref), "cancel")))
+        response = yield from send(Request("POST", API + path("jobs", id_of(ref), "cancel")))
         if response.status == 422:
             return (yield from self._refused_cancel(ref, response))
         if not response.is_success:
-            raise _run_error_in(response, ref)
+            raise run_error_in(response, ref)
         seen = yield from self._look_quietly(ref)
-        state = _state(seen)
-        if state is RunState.CANCELLED:
-            return CancelAnswer(CancelOutcome.CONFIRMED, seen)
-        late = state is not None and state.is_final
-        return CancelAnswer(CancelOutcome.TOO_LATE if late else CancelOutcome.REQUESTED, seen)
+        return CancelAnswer(CancelOutcome.REQUESTED) if seen is None else cancel_answer(seen)
 
     def _refused_cancel(self, ref: RunRef, response: Response) -> Plan[CancelAnswer]:
         body = answer_of(response)
         if body is None:
             raise error_in(response)
         if "does not exist" in body.message:
-            raise _not_found(ref, response, body.message)
+            raise not_found(ref, response, body.message)
         seen = yield from self.observe(ref)
-        state = _state(seen)
+        state = state_of(seen)
         if state is None or not state.is_final:
             raise error_in(response)
         return CancelAnswer(CancelOutcome.TOO_LATE, seen)
@@ -306,9 +385,9 @@ class FmeFlowV4(Backend):
             return Page(())
         group, offset = cursor or (0, 0)
         response = yield from send(Request("GET", API + path("jobs"), query=_list_query(groups[group], query, offset)))
-        page = _read_page(response)
+        page = read_page(response)
         items = tuple(_listed(item) for item in page.items)
-        after = _offset_after(page, offset)
+        after = offset_after(page, offset)
         if after is not None:
             return Page(items, (group, after))
         return Page(items, (group + 1, 0) if group + 1 < len(groups) else None)
@@ -318,8 +397,8 @@ class FmeFlowV4(Backend):
         offset = cursor or 0
         query = (("limit", str(PAGE)), ("offset", str(offset)))
         response = yield from send(Request("GET", API + path("workspaces"), query=query))
-        page = _read_page(response)
-        return Page(tuple(_flow_info(item) for item in page.items), _offset_after(page, offset))
+        page = read_page(response)
+        return Page(tuple(_flow_info(item) for item in page.items), offset_after(page, offset))
 
     def describe(self, flow: str) -> Plan[FlowSpec]:
         """`GET /workspaces/{repository}/{workspace}/parameters`."""
@@ -341,7 +420,7 @@ class FmeFlowV4(Backend):
             version = yield from send(Request("GET", "/fmeinfo/version"))
             probe = yield from send(Request("GET", API + path("workspaces"), query=(("limit", "1"), ("offset", "0"))))
         except TransportError as error:
-            return Health(reachable=False, message=error.message)
+            return Health(reachable=False, message=error.message, api="REST V4")
         authenticated, problem = _authenticated(probe)
         return Health(
             reachable=authenticated is not None or healthy is not None,
@@ -349,6 +428,7 @@ class FmeFlowV4(Backend):
             healthy=healthy,
             version=_version(version),
             message=problem or message,
+            api="REST V4",
         )
 
 
@@ -390,14 +470,6 @@ def _ran(response: Response, flow: str) -> Accepted:
     raise _submit_error_in(response, flow)
 
 
-def _is_a(response: Response, cls: type[Any]) -> bool:
-    try:
-        read(response, cls)
-    except FlowrunnerError:
-        return False
-    return True
-
-
 def _submit_error_in(response: Response, flow: str) -> FlowrunnerError:
     body = answer_of(response)
     if body is None or response.status not in {400, 422}:
@@ -414,11 +486,23 @@ def _submit_error_in(response: Response, flow: str) -> FlowrunnerError:
     )
 
 
+def _resources(connection: str, what: str) -> str:
+    return API + path("resources", "connections", connection, what)
+
+
+def _upload(upload: Upload, folder: str, name: str) -> Request:
+    content_type, body = multipart("files", name, upload.content)
+    return Request(
+        "POST",
+        _resources(TEMP, "upload"),
+        query=(("path", folder), ("overwrite", "true")),
+        headers={"Content-Type": content_type},
+        file=body,
+        progress=upload.progress,
+    )
+
+
 # Jobs: requests, and what their answers say
-
-
-def _id(ref: RunRef) -> str:
-    return ref.id or ""
 
 
 def _get_job(run_id: str) -> Request:
@@ -431,27 +515,8 @@ def _get_result(run_id: str) -> Request:
 
 def _read_job(response: Response, ref: RunRef) -> Job:
     if response.status != 200:
-        raise _run_error_in(response, ref)
+        raise run_error_in(response, ref)
     return read(response, Job)
-
-
-def _object(response: Response) -> dict[str, Any]:
-    value = json_of(response)
-    return value if isinstance(value, dict) else {}
-
-
-def _run_error_in(response: Response, ref: RunRef) -> FlowrunnerError:
-    """A 404 counts only in the vendor's own form, and not where it may mean a missing permission."""
-    body = answer_of(response)
-    if response.status == 404 and body is not None and NO_ACCESS not in body.message:
-        return _not_found(ref, response, body.message)
-    return error_in(response)
-
-
-def _not_found(ref: RunRef, response: Response, message: str) -> RunNotFound:
-    return RunNotFound(
-        f"the vendor has no run {ref.id!r}: {message}", http_status=response.status, vendor_message=message
-    )
 
 
 def _observation(job: Job, raw: bytes, *, is_result: bool = False) -> Observation:
@@ -465,11 +530,6 @@ def _observation(job: Job, raw: bytes, *, is_result: bool = False) -> Observatio
         is_result=is_result,
         raw=raw,
     )
-
-
-def _state(seen: Observation | None) -> RunState | None:
-    meaning = WORDS.get(fold(seen.word)) if seen is not None and seen.word is not None else None
-    return meaning.state if meaning is not None else None
 
 
 def _says_only_that_it_ended(seen: Observation) -> bool:
@@ -487,14 +547,14 @@ def _ended_in(response: Response) -> Observation | None:
     if response.status != 200 and not _is_failed_result(response):
         return None
     seen = _observation(read(response, Job), response.content, is_result=True)
-    state = _state(seen)
+    state = state_of(seen)
     return seen if state is not None and state.is_final else None
 
 
 def _result_object(response: Response) -> dict[str, Any]:
     """The result; empty where the server keeps none, for a job that never ran, say."""
     if response.status == 200 or _is_failed_result(response):
-        return _object(response)
+        return object_in(response)
     if response.status in {401, 403, 429} or response.status >= 500:
         raise error_in(response)
     body = answer_of(response) if response.status == 422 else None
@@ -503,7 +563,7 @@ def _result_object(response: Response) -> dict[str, Any]:
 
 def _is_failed_result(response: Response) -> bool:
     """How the result of a failed job is answered is not known: with 200, or with 422 and the result or its message."""
-    return response.status == 422 and _is_a(response, JobId)
+    return response.status == 422 and is_a(response, JobId)
 
 
 def _result_observations(result: dict[str, Any], raw: bytes) -> tuple[Observation, ...]:
@@ -512,44 +572,20 @@ def _result_observations(result: dict[str, Any], raw: bytes) -> tuple[Observatio
     return (_observation(read_item(result, Job), raw, is_result=True),)
 
 
-def _outputs(details: JobDetails) -> dict[str, Any]:
-    return {"download_url": details.resultDatasetDownloadUrl} if details.resultDatasetDownloadUrl else {}
-
-
-def _artifacts(details: JobDetails) -> tuple[ArtifactSource, ...]:
-    url = details.resultDatasetDownloadUrl
-    if not url:
-        return ()
-    return (ArtifactSource(name=_file_name(url), location=url),)
-
-
-def _file_name(url: str) -> str:
-    """A name for the file at the address that is safe in any folder, on any system."""
-    try:
-        path = unquote(urlsplit(url).path)
-    except ValueError:
-        path = ""
-    name = "".join(character for character in PureWindowsPath(path).name if character.isprintable())
-    return name if name.strip(".") else "result"
-
-
 def _metrics(details: JobDetails) -> dict[str, float]:
     """Numbers by name. The unit of the peak memory is not documented; the others are in their names."""
-    metrics = {
-        "features_written": details.featureOutputCount,
-        "elapsed_seconds": _from_milliseconds(details.elapsedTime),
-        "cpu_seconds": _from_milliseconds(details.cpuTime),
-        "cpu_percent": details.cpuPercent,
-        "peak_memory": details.peakMemoryUsage,
-        "log_lines": details.lineCount,
-        "warnings": details.warningCount,
-        "errors": details.errorCount,
-    }
-    return {name: value for name, value in metrics.items() if value is not None}
-
-
-def _from_milliseconds(duration: float | None) -> float | None:
-    return None if duration is None else duration / 1000
+    return known_numbers(
+        {
+            "features_written": details.featureOutputCount,
+            "elapsed_seconds": from_milliseconds(details.elapsedTime),
+            "cpu_seconds": from_milliseconds(details.cpuTime),
+            "cpu_percent": details.cpuPercent,
+            "peak_memory": details.peakMemoryUsage,
+            "log_lines": details.lineCount,
+            "warnings": details.warningCount,
+            "errors": details.errorCount,
+        }
+    )
 
 
 # Lists
@@ -573,22 +609,6 @@ def _list_query(statuses: list[str], query: RunQuery, offset: int) -> tuple[tupl
         parts.append(("sort", "timeFinished_desc"))
     limit = PAGE if query.limit is None else max(1, min(query.limit, PAGE))
     return (*parts, ("limit", str(limit)), ("offset", str(offset)))
-
-
-def _read_page(response: Response) -> Items:
-    if response.status != 200:
-        raise error_in(response)
-    return read(response, Items)
-
-
-def _offset_after(page: Items, offset: int) -> int | None:
-    """Where the next page starts. Without a total, a page shorter than its limit is the last."""
-    after = offset + len(page.items)
-    if not page.items:
-        return None
-    if page.totalCount is not None and page.totalCount >= 0:
-        return after if after < page.totalCount else None
-    return after if page.limit is not None and 0 < page.limit <= len(page.items) else None
 
 
 def _listed(item: Any) -> Listed:
@@ -628,7 +648,7 @@ def _version(response: Response) -> str | None:
 
 def _authenticated(probe: Response) -> tuple[bool | None, str | None]:
     """A credential without the right to list workspaces is accepted all the same."""
-    if probe.status == 200 and _is_a(probe, Items):
+    if probe.status == 200 and is_a(probe, Items):
         return True, None
     problem = error_in(probe)
     if isinstance(problem, AuthenticationError):

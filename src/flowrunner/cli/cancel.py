@@ -9,7 +9,7 @@ from flowrunner.cli.options import config_option, json_option, run_arguments
 from flowrunner.cli.outcome import end, next_command, reporting
 from flowrunner.cli.output import Output, run_object
 from flowrunner.cli.target import attached
-from flowrunner.models import CancelOutcome, RunState
+from flowrunner.enums import CancelOutcome, RunState
 
 __all__ = ["command"]
 

@@ -20,8 +20,9 @@ from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.cli.extras import require_simulator
 from flowrunner.cli.outcome import end, reporting
 from flowrunner.cli.output import COLOURS, Output, one_line, seconds_between, vendor_word
-from flowrunner.client import connect_async
-from flowrunner.models import RunState, RunStatus
+from flowrunner.connecting import connect_async
+from flowrunner.enums import RunState
+from flowrunner.models import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping

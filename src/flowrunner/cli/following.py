@@ -12,6 +12,7 @@ from rich.text import Text
 
 from flowrunner.cli.outcome import code_of, code_of_state, end, interrupted, next_command, reported
 from flowrunner.cli.output import COLOURS, one_line, run_object, vendor_word
+from flowrunner.enums import RunState, WaitReason
 from flowrunner.errors import (
     ContactLost,
     FlowrunnerError,
@@ -21,7 +22,6 @@ from flowrunner.errors import (
     RunLost,
     WaitTimeout,
 )
-from flowrunner.models import RunState, WaitReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

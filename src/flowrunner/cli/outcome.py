@@ -11,7 +11,7 @@ import click
 
 from flowrunner import errors
 from flowrunner.cli.exit_codes import ExitCode
-from flowrunner.models import RunState
+from flowrunner.enums import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from flowrunner.enums import RunState
 from flowrunner.events import Anomaly, CheckSkipped, ContactFailed, ContactRestored, UnknownWord
-from flowrunner.models import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

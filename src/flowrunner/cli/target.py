@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from attrs import frozen
 
-from flowrunner.client import connect
+from flowrunner.connecting import connect
 from flowrunner.errors import UnknownConnection
 from flowrunner.models import RunRef
 

@@ -14,11 +14,12 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from attrs import field, fields, frozen
 
 from flowrunner import registry
-from flowrunner.config.addresses import check_address, check_encrypted, place
+from flowrunner.config.addresses import check_address, check_encrypted, is_loopback, place
 from flowrunner.config.credentials import obtain
 from flowrunner.config.file import Configuration, read_configuration
 from flowrunner.config.settings import Setting, declared, from_text, typed
@@ -94,10 +95,15 @@ def resolve(
         raise _nothing_named(read_configuration(config, environ))
     settings = sources.settings()
     chosen = _inline_name(sources.backend, settings) if name is None else name
-    for text in sources.literals():
+    for text in () if _is_here(settings) else sources.literals():
         # The line to point at is the one that calls connect(), which has a helper call this.
         warnings.warn(text, stacklevel=4)
     return Connection(chosen, sources.backend, settings, sources.renewed)
+
+
+def _is_here(settings: Settings) -> bool:
+    """Whether the server is on this machine, such as a simulator, whose token is nobody's secret."""
+    return is_loopback(urlsplit(str(getattr(settings, "base_url", ""))).hostname or "")
 
 
 def _configured(

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_t
 
 from attrs import NOTHING, fields, frozen
 
-from flowrunner.models import Cause, RunState, WaitReason, seconds
+from flowrunner.enums import Cause, RunState, WaitReason
+from flowrunner.models import seconds
 from flowrunner.secret import Secret
 from flowrunner.states import Meaning, fold, parse_meaning
 
@@ -173,7 +174,7 @@ def _meaning(value: Any) -> Meaning:
 
 def _meanings() -> list[str]:
     details = [f"{state}/{detail}" for state in RunState for detail in ("warnings", *Cause, *WaitReason)]
-    return [*RunState, *filter(_is_meaning, details)]
+    return list(filter(_is_meaning, [*RunState, *details]))
 
 
 def _is_meaning(text: str) -> bool:

@@ -1,0 +1,58 @@
+"""What a client does, written once for sync and async.
+
+An operation is a generator, as a plan is, one level above: it asks for plans to be carried out (`Ask`) and for time to
+pass (`Pause`). Operations know states, budgets and events; they know no vendor and no HTTP. `Client` and `AsyncClient`
+perform their steps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowrunner.operations.context import Context
+from flowrunner.operations.files import Files
+from flowrunner.operations.following import Following
+from flowrunner.operations.listing import Listing
+from flowrunner.operations.records import Runs
+from flowrunner.operations.results import Results
+from flowrunner.operations.submitting import Submitting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowrunner.backend import Backend
+    from flowrunner.clock import Clock
+    from flowrunner.config import Connection
+    from flowrunner.events import OnEvent
+    from flowrunner.models import Artifact, ArtifactSource, AsyncArtifact
+
+__all__ = ["Operations"]
+
+
+class Operations:
+    """All operations of one connection, by subject.
+
+    Args:
+        connection: which.
+        backend: the vendor.
+        clock: time.
+        on_event: the caller's function.
+        artifact: makes the handle that a result shows of a vendor's artifact.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        backend: Backend,
+        *,
+        clock: Clock,
+        on_event: OnEvent | None,
+        artifact: Callable[[ArtifactSource], Artifact | AsyncArtifact],
+    ) -> None:
+        self.context = Context(connection, backend, clock=clock, on_event=on_event)
+        self.runs = Runs(self.context)
+        self.listing = Listing(self.context)
+        self.files = Files(self.context)
+        self.following = Following(self.context, self.runs)
+        self.results = Results(self.context, self.runs, self.following, artifact)
+        self.submitting = Submitting(self.context, self.runs, self.files, self.results)

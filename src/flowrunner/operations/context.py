@@ -1,0 +1,91 @@
+"""The connection that operations work for: its backend, its settings, its time, and what is told of it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from flowrunner import events
+from flowrunner.errors import FlowrunnerError, UnsupportedOperation
+from flowrunner.operations.masking import Masker
+from flowrunner.operations.steps import ask
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from flowrunner.backend import Backend, Capability, Settings
+    from flowrunner.clock import Clock
+    from flowrunner.config import Connection
+    from flowrunner.events import Event, OnEvent
+    from flowrunner.models import RunRef
+    from flowrunner.operations.steps import Operation
+
+__all__ = ["Context"]
+
+logger = logging.getLogger(__name__)
+
+
+class Context:
+    """What all operations of a connection share.
+
+    Args:
+        connection: which.
+        backend: the vendor.
+        clock: time.
+        on_event: the caller's function.
+    """
+
+    def __init__(self, connection: Connection, backend: Backend, *, clock: Clock, on_event: OnEvent | None) -> None:
+        self.name = connection.name
+        self.backend = backend
+        self.settings = connection.settings
+        self._clock = clock
+        self._on_event = on_event
+        self.masker = Masker()
+        self.keep_secret(connection.settings)
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed instant."""
+        return self._clock.monotonic()
+
+    def now(self) -> datetime:
+        """The time of day, in UTC."""
+        return self._clock.now()
+
+    def prepared(self) -> Operation[None]:
+        """See to it that the backend's capabilities hold: some have to ask the server first."""
+        if not self.backend.is_prepared:
+            remarks = yield from ask(self.backend.prepare())
+            for remark in remarks:
+                self.notice(remark)
+
+    def require(self, capability: Capability, what: str) -> None:
+        """Raise unless the backend has the capability; before any request."""
+        if capability not in self.backend.capabilities:
+            raise UnsupportedOperation(f"backend {self.backend.name!r} cannot do {what}: it lacks {capability.name}")
+
+    def emit(self, event: Event) -> None:
+        """Tell the caller's function."""
+        events.deliver(self._on_event, event)
+
+    def notice(self, remark: str) -> None:
+        """Tell something about the connection as a whole, in the log, too."""
+        logger.warning("connection %s: %s", self.name, remark)
+        self.emit(events.Notice(connection=self.name, description=remark))
+
+    def keep_secret(self, settings: Settings) -> None:
+        """Hide these settings' credentials in everything that is shown; those known before stay hidden."""
+        self.masker |= Masker(secret.reveal() for secret in settings.secrets())
+
+    def masked(self, text: str | None) -> str | None:
+        """A text from outside, without credentials."""
+        return None if text is None else self.masker.text(text)
+
+    def located(self, error: FlowrunnerError, ref: RunRef | None = None) -> FlowrunnerError:
+        """The error, told where it happened and cleared of credentials; those it was raised from, too."""
+        cause: BaseException | None = error
+        while isinstance(cause, FlowrunnerError):
+            cause.locate(connection=self.name, backend=self.backend.name, ref=ref)
+            cause = cause.__cause__
+        self.masker.error(error)
+        return error

@@ -1,0 +1,96 @@
+"""Files: to the vendor, from it, and away again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from flowrunner.backend import Capability, Upload
+from flowrunner.errors import InvalidRequest
+from flowrunner.operations.steps import ask
+from flowrunner.plans import FileBody
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowrunner.models import ArtifactSource, Progress, RemoteFile
+    from flowrunner.operations.context import Context
+    from flowrunner.operations.steps import Operation
+
+
+__all__ = ["Files", "new_folder"]
+
+
+class Files:
+    """Moves files between here and the vendor."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def upload(self, path: Path, name: str | None, progress: Progress | None) -> Operation[RemoteFile]:
+        """Bring a file to the vendor."""
+        yield from self._context.prepared()
+        self._context.require(Capability.UPLOAD, "upload()")
+        _check(path)
+        upload = Upload(
+            name=path.name if name is None else name, folder=new_folder(), content=FileBody(path), progress=progress
+        )
+        return (yield from ask(self._context.backend.upload(upload)))
+
+    def uploaded(self, parameters: Mapping[str, Any]) -> Operation[tuple[dict[str, Any], tuple[RemoteFile, ...]]]:
+        """The parameters with every local file brought to the vendor, and the files that were.
+
+        All are there before the first goes out, so a mistyped name leaves nothing behind.
+        """
+        paths = {path: None for value in parameters.values() for path in _paths_in(value)}
+        for path in paths:
+            _check(path)
+        remote = {}
+        for path in paths:
+            remote[path] = yield from self.upload(path, None, None)
+        return {name: _replaced(value, remote) for name, value in parameters.items()}, tuple(remote.values())
+
+    def remove(self, file: RemoteFile) -> Operation[None]:
+        """Remove a file from the vendor."""
+        yield from self._context.prepared()
+        self._context.require(Capability.UPLOAD, "remove()")
+        yield from ask(self._context.backend.remove(file))
+
+    def download(self, reference: str, to: Path, progress: Progress | None) -> Operation[Path]:
+        """Stream a file, or a folder as a zip, from the vendor."""
+        yield from self._context.prepared()
+        self._context.require(Capability.UPLOAD, "download()")
+        yield from ask(self._context.backend.download_file(reference, to, progress))
+        return to
+
+    def download_artifact(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Operation[Path]:
+        """Stream an artifact to a file."""
+        yield from self._context.prepared()
+        yield from ask(self._context.backend.download(artifact, to, progress))
+        return to
+
+
+def new_folder() -> str:
+    """A name no other upload has."""
+    return f"flowrunner-{token_hex(8)}"
+
+
+def _check(path: Path) -> None:
+    if not path.is_file():
+        what = "is a folder: give a file, or zip it" if path.is_dir() else "does not exist"
+        raise InvalidRequest(f"the file {str(path)!r} {what}")
+
+
+def _paths_in(value: Any) -> list[Path]:
+    if isinstance(value, Path):
+        return [value]
+    return [item for item in value if isinstance(item, Path)] if isinstance(value, list | tuple) else []
+
+
+def _replaced(value: Any, remote: Mapping[Path, RemoteFile]) -> Any:
+    if isinstance(value, Path):
+        return remote[value]
+    if isinstance(value, list | tuple):
+        return [remote[item] if isinstance(item, Path) else item for item in value]
+    return value

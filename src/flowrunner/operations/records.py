@@ -1,0 +1,196 @@
+"""What a client knows of its runs, and how an answer changes that."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve
+
+from flowrunner import events
+from flowrunner.enums import RunState
+from flowrunner.errors import InvalidRequest, RunNotFound
+from flowrunner.models import RunRef, RunStatus
+from flowrunner.operations.masking import Masker
+from flowrunner.operations.steps import ask
+from flowrunner.states import Track, absent, cancel_answered, changed, mismatched, reduce
+
+if TYPE_CHECKING:
+    from flowrunner.backend import Accepted, CancelAnswer, Listed
+    from flowrunner.models import RemoteFile, RunResult
+    from flowrunner.operations.context import Context
+    from flowrunner.operations.steps import Operation
+    from flowrunner.states import Observation
+
+__all__ = ["RunRecord", "Runs", "with_id"]
+
+HISTORY: Final = 200
+"""Entries of a run's history that are kept."""
+
+
+class RunRecord:
+    """All a client knows of one run.
+
+    Attributes:
+        ref: the run.
+        track: what is known of its state; replaced under `lock`.
+        history: what was known before, without payloads, oldest first.
+        changes: how many entries the history has had.
+        expected_flow: what the vendor must call the run's flow: an id may have been given to another run since.
+        hidden: hides the values of password parameters in what the vendor says.
+        uploads: files that were brought to the vendor for it.
+        born: when we first heard of it, in monotonic seconds.
+        result: read once.
+    """
+
+    def __init__(self, ref: RunRef, track: Track, *, born: float, expected_flow: str | None = None) -> None:
+        self.ref = ref
+        self.track = track
+        self.history: deque[RunStatus] = deque(maxlen=HISTORY)
+        self.changes = 0
+        self.expected_flow = expected_flow
+        self.hidden = Masker()
+        self.uploads: tuple[RemoteFile, ...] = ()
+        self.born = born
+        self.result: RunResult | None = None
+        self.lock = threading.Lock()
+
+    @property
+    def status(self) -> RunStatus:
+        """What the caller sees."""
+        return self.track.status
+
+    def remember(self) -> None:
+        """Add what is known now to the history."""
+        self.history.append(self.status.without_raw())
+        self.changes += 1
+
+
+class Runs:
+    """The runs of one connection: how they come to be known, and what becomes known of them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._words = {**context.backend.words, **context.settings.status_map}
+
+    def attach(self, ref: RunRef | str) -> RunRecord:
+        """A run that was started before, or elsewhere; nothing is asked."""
+        ref = RunRef.parse(ref) if isinstance(ref, str) else ref
+        here = self._context.name
+        if _place(ref.connection) != _place(here):
+            raise InvalidRequest(f"{ref} belongs to connection {ref.connection!r}, not to {here!r}: connect to that")
+        backend = self._context.backend
+        if not _is_family(ref.backend, backend.family, backend.name):
+            raise InvalidRequest(f"{ref} was made by backend {ref.backend!r}, which {backend.name!r} cannot follow")
+        state = RunState.UNKNOWN if ref.id is not None else RunState.SUBMITTING
+        track = Track(status=RunStatus(state=state))
+        return RunRecord(ref, track, born=self._context.monotonic(), expected_flow=ref.flow or None)
+
+    def accepted(self, ref: RunRef, accepted: Accepted, hidden: Masker) -> RunRecord:
+        """A run that the vendor has just accepted."""
+        now = self._context.monotonic()
+        track = Track(status=RunStatus(state=RunState.QUEUED, observed_at=self._context.now()), submitted_at=now)
+        record = RunRecord(evolve(ref, id=accepted.id), track, born=now)
+        record.hidden = hidden
+        record.remember()
+        self._context.emit(events.Submitted(connection=self._context.name, ref=record.ref))
+        for remark in accepted.remarks:
+            self._context.notice(remark)
+        if accepted.observation.word is not None:
+            self.apply(record, accepted.observation, now)
+            record.track = evolve(record.track, seen=False)
+        return record
+
+    def listed(self, item: Listed) -> RunRecord:
+        """A run that the vendor has listed."""
+        ref = RunRef(self._context.name, self._context.backend.name, item.flow, item.id)
+        now = self._context.monotonic()
+        record = RunRecord(ref, Track(), born=now, expected_flow=item.flow or None)
+        self.apply(record, item.observation, now)
+        return record
+
+    def look(self, record: RunRecord, *, hold: float = 0.0, at_most: float | None = None) -> Operation[bool]:
+        """Look at a run once; whether the vendor has shown it."""
+        ref = with_id(record.ref)
+        asked_at = self._context.monotonic()
+        try:
+            seen = yield from ask(self._context.backend.observe(ref, hold), retry=False, at_most=at_most)
+        except RunNotFound:
+            if self._absent(record, asked_at):
+                raise
+            return False
+        self.apply(record, seen, asked_at)
+        return True
+
+    def apply(self, record: RunRecord, seen: Observation, asked_at: float) -> None:
+        """Note what an answer says about the run."""
+        now = self._context.now()
+        seen = record.hidden.observation(self._context.masker.observation(seen))
+        with record.lock:
+            old = record.track.status
+            if seen.flow and record.expected_flow and seen.flow != record.expected_flow:
+                record.track, anomaly = mismatched(record.track, seen.flow, record.expected_flow, observed_at=now)
+            else:
+                record.expected_flow = record.expected_flow or seen.flow
+                record.track, anomaly = reduce(record.track, seen, self._words, asked_at=asked_at, observed_at=now)
+            new = self._noted(record, old)
+        remarks = seen.remarks if changed(old, new) else ()
+        self._tell(record.ref, old, new, remarks if anomaly is None else (*remarks, anomaly))
+
+    def cancel_answered(self, record: RunRecord, answer: CancelAnswer, asked_at: float) -> None:
+        """Note what the vendor said to our request to cancel."""
+        with record.lock:
+            old = record.track.status
+            record.track = cancel_answered(
+                record.track, answer.outcome, shown=answer.observation is not None, observed_at=self._context.now()
+            )
+            new = self._noted(record, old)
+        self._tell(record.ref, old, new, ())
+        if answer.observation is not None:
+            self.apply(record, answer.observation, max(asked_at, record.track.asked_at))
+
+    def _absent(self, record: RunRecord, asked_at: float) -> bool:
+        """Note that the vendor does not know the run; whether nobody has ever shown it to us."""
+        with record.lock:
+            old = record.track.status
+            record.track, never_seen = absent(record.track, asked_at=asked_at, observed_at=self._context.now())
+            new = self._noted(record, old)
+        self._tell(record.ref, old, new, ())
+        return never_seen
+
+    def _noted(self, record: RunRecord, old: RunStatus) -> RunStatus:
+        new = record.status
+        if changed(old, new):
+            record.remember()
+        return new
+
+    def _tell(self, ref: RunRef, old: RunStatus, new: RunStatus, anomalies: tuple[str, ...]) -> None:
+        where = self._context.name
+        for anomaly in anomalies:
+            self._context.emit(events.Anomaly(connection=where, ref=ref, description=anomaly))
+        if not changed(old, new):
+            return
+        if not new.recognized and new.vendor_status is not None and new.vendor_status != old.vendor_status:
+            self._context.emit(events.UnknownWord(connection=where, ref=ref, word=new.vendor_status))
+        self._context.emit(events.StatusChanged(connection=where, ref=ref, old=old, new=new))
+
+
+def with_id(ref: RunRef) -> RunRef:
+    """The reference, if it has an id.
+
+    Raises:
+        InvalidRequest: it has none, so nothing can be asked about the run.
+    """
+    if ref.id is None:
+        raise InvalidRequest(f"{ref} has no id: it is not known whether the vendor started this run")
+    return ref
+
+
+def _place(connection: str) -> str:
+    """The part of an inline connection's name that says where: `fme-flow-v3@host` is the server of `fme-flow@host`."""
+    return connection.partition("@")[2] or connection
+
+
+def _is_family(backend: str, family: str, name: str) -> bool:
+    return backend in {name, family} or backend.startswith(f"{family}-v")

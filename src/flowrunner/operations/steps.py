@@ -1,0 +1,51 @@
+"""What an operation may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from flowrunner.plans import Plan
+
+__all__ = ["Ask", "Operation", "Pause", "ask", "pause"]
+
+T = TypeVar("T")
+
+
+@frozen
+class Ask(Generic[T]):
+    """Carry out a plan.
+
+    Attributes:
+        plan: fresh.
+        retry: whether requests that may be repeated are.
+        at_most: seconds to wait for an answer, where that is less than the request itself allows.
+    """
+
+    plan: Plan[T]
+    retry: bool = True
+    at_most: float | None = None
+
+
+@frozen
+class Pause:
+    """Let time pass."""
+
+    seconds: float
+
+
+Operation: TypeAlias = Generator[Ask[Any] | Pause, Any, T]
+
+
+def ask(plan: Plan[T], *, retry: bool = True, at_most: float | None = None) -> Operation[T]:
+    """Have a plan carried out; what it returns or raises."""
+    answer: T = yield Ask(plan, retry, at_most)
+    return answer
+
+
+def pause(length: float) -> Operation[None]:
+    """Have so many seconds pass."""
+    yield Pause(length)

@@ -1,0 +1,192 @@
+"""Submitting: checking what is to be run, and starting it at most once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve, frozen
+
+from flowrunner import events
+from flowrunner.backend import Capability, Submission
+from flowrunner.errors import (
+    FlowrunnerError,
+    InvalidParameters,
+    InvalidRequest,
+    SubmissionUncertain,
+    UnsupportedOption,
+)
+from flowrunner.models import ParameterKind, RunRef, SubmitOptions
+from flowrunner.nearmiss import suggestion
+from flowrunner.operations.files import new_folder
+from flowrunner.operations.masking import Masker
+from flowrunner.operations.steps import ask
+from flowrunner.parameters import problems
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from flowrunner.backend import Accepted
+    from flowrunner.models import FlowSpec, RunResult
+    from flowrunner.operations.context import Context
+    from flowrunner.operations.files import Files
+    from flowrunner.operations.records import RunRecord, Runs
+    from flowrunner.operations.results import Results
+    from flowrunner.operations.steps import Operation
+    from flowrunner.plans import Plan
+
+__all__ = ["Submitting"]
+
+DESCRIPTION_FRESH: Final = 300.0
+"""Seconds for which a flow's description is good: workspaces are published again now and then."""
+DESCRIPTION_RETRY: Final = 30.0
+"""Seconds until a description that could not be read is asked for again."""
+
+
+@frozen
+class _Description:
+    """A flow's description, or why there is none, until a moment in monotonic seconds."""
+
+    spec: FlowSpec | None
+    until: float
+
+
+class Submitting:
+    """Starts runs on one connection."""
+
+    def __init__(self, context: Context, runs: Runs, files: Files, results: Results) -> None:
+        self._context = context
+        self._runs = runs
+        self._files = files
+        self._results = results
+        self._descriptions: dict[str, _Description] = {}
+
+    def submit(self, submission: Submission) -> Operation[RunRecord]:
+        """Start a run, at most once."""
+        return (yield from self._start(submission))
+
+    def run(
+        self, submission: Submission, timeout: float | timedelta | None, *, server_wait: bool, raise_on_failure: bool
+    ) -> Operation[RunResult]:
+        """Start a run and wait for it; with `server_wait`, the vendor is asked to answer when it has ended.
+
+        A payload always goes with a run that the vendor waits for, where it can: its other way is a detour.
+        """
+        deadline = self._results.deadline(timeout)
+        yield from self._context.prepared()
+        if server_wait:
+            self._context.require(Capability.SERVER_WAIT, "server_wait=True")
+        at_vendor = server_wait or (submission.payload is not None and self._context.backend.runs_payloads_at_once)
+        record = yield from self._start(submission, wait=deadline.length, at_vendor=at_vendor)
+        if not at_vendor:
+            deadline = self._results.deadline(timeout)  # what it counts is waiting for the end
+        try:
+            return (yield from self._results.wait(record, deadline, "terminal", raise_on_failure=raise_on_failure))
+        except FlowrunnerError as error:
+            self._context.located(error, record.ref)
+            raise
+
+    @staticmethod
+    def submission(
+        flow: str,
+        parameters: Mapping[str, Any] | None,
+        payload: Any,
+        options: SubmitOptions | None,
+        key: str | None,
+    ) -> Submission:
+        """What is to be run."""
+        return Submission(
+            flow=flow,
+            parameters=dict(parameters or {}),
+            payload=payload,
+            options=options or SubmitOptions(),
+            key=key,
+            upload_folder=new_folder(),
+        )
+
+    def _start(
+        self, submission: Submission, *, wait: float | None = None, at_vendor: bool = False
+    ) -> Operation[RunRecord]:
+        yield from self._context.prepared()
+        self._check_capabilities(submission)
+        spec = yield from self._check_parameters(submission)
+        parameters, uploads = yield from self._files.uploaded(submission.parameters)
+        submission = evolve(submission, parameters=parameters)
+        backend = self._context.backend
+        record = yield from self._accept(
+            submission, spec, backend.run(submission, wait) if at_vendor else backend.submit(submission)
+        )
+        record.uploads = uploads
+        return record
+
+    def _accept(self, submission: Submission, spec: FlowSpec | None, plan: Plan[Accepted]) -> Operation[RunRecord]:
+        hidden = _passwords(spec, submission.parameters)
+        ref = RunRef(self._context.name, self._context.backend.name, submission.flow, None, submission.key)
+        try:
+            accepted = yield from ask(plan)
+        except FlowrunnerError as error:
+            hidden.error(error)
+            if isinstance(error, SubmissionUncertain):
+                error.handle = ref
+            raise
+        return self._runs.accepted(ref, accepted, hidden)
+
+    def _check_capabilities(self, submission: Submission) -> None:
+        require = self._context.require
+        if submission.payload is not None:
+            require(Capability.PAYLOAD, "payload")
+        if submission.parameters:
+            require(Capability.PARAMETERS, "parameters")
+        if submission.key is not None:
+            require(Capability.RECONCILE, "key")
+        backend = self._context.backend
+        for option in submission.options.extra:
+            if option not in backend.options:
+                advice = suggestion(option, backend.options)
+                raise UnsupportedOption(f"backend {backend.name!r} has no option {option!r}: {advice}", option=option)
+
+    # Descriptions
+
+    def _check_parameters(self, submission: Submission) -> Operation[FlowSpec | None]:
+        """Check the parameters, as far as the flow's description can be had."""
+        context = self._context
+        if not context.settings.check_parameters or Capability.DESCRIBE not in context.backend.capabilities:
+            return None
+        spec = yield from self._description(submission.flow)
+        found = problems(spec, submission.parameters) if spec is not None else {}
+        if found:
+            texts = "; ".join(f"{name} {text}" for name, text in found.items())
+            raise InvalidParameters(f"the parameters do not fit {submission.flow!r}: {texts}", problems=found)
+        return spec
+
+    def _description(self, flow: str) -> Operation[FlowSpec | None]:
+        now = self._context.monotonic()
+        known = self._descriptions.get(flow)
+        if known is not None and now < known.until:
+            return known.spec
+        try:
+            return (yield from self._describe(flow, retry=False))
+        except FlowrunnerError as error:
+            if isinstance(error, InvalidRequest) and error.http_status is None:
+                raise
+            self._descriptions[flow] = _Description(None, now + DESCRIPTION_RETRY)
+            self._context.located(error)
+            self._context.emit(events.CheckSkipped(connection=self._context.name, flow=flow, error=error))
+            return None
+
+    def describe(self, flow: str) -> Operation[FlowSpec]:
+        """What a flow takes."""
+        yield from self._context.prepared()
+        self._context.require(Capability.DESCRIBE, "describe()")
+        return (yield from self._describe(flow, retry=True))
+
+    def _describe(self, flow: str, *, retry: bool) -> Operation[FlowSpec]:
+        spec = yield from ask(self._context.backend.describe(flow), retry=retry)
+        self._descriptions[flow] = _Description(spec, self._context.monotonic() + DESCRIPTION_FRESH)
+        return spec
+
+
+def _passwords(spec: FlowSpec | None, parameters: Mapping[str, Any]) -> Masker:
+    """Hides the values of password parameters among those given."""
+    kinds = {} if spec is None else {parameter.name: parameter.kind for parameter in spec.parameters}
+    return Masker(str(value) for name, value in parameters.items() if kinds.get(name) is ParameterKind.PASSWORD)
