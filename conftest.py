@@ -17,15 +17,25 @@ CONFIGURATION = """
 backend = "fme-flow-v4"
 base_url = "{base_url}"
 token = {{ env = "FME_TOKEN" }}
+
+[connections.flow]
+backend = "fme-flow"
+base_url = "{base_url}"
+token = {{ env = "FME_TOKEN" }}
+
+[connections.old]
+backend = "fme-flow-v3"
+base_url = "{base_url}"
+token = {{ env = "FME_TOKEN" }}
 """
 
 
 def start(namespace: dict[str, Any]) -> None:
-    """A simulator twenty times as fast as life, and a configuration that names it `prod`."""
+    """A simulator of FME Flow, twenty times as fast as life, and a configuration that names its interfaces."""
     from flowrunner.simulator import RealClock, Simulator
 
     stack = namespace["_stack"] = ExitStack()
-    simulator = stack.enter_context(Simulator("fme-flow-v4", clock=RealClock(speed=20)))
+    simulator = stack.enter_context(Simulator("fme-flow", clock=RealClock(speed=20)))
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     (folder / "flowrunner.toml").write_text(CONFIGURATION.format(base_url=simulator.base_url))
     stack.enter_context(patch.dict(os.environ, {"FME_TOKEN": simulator.token}))

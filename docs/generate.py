@@ -44,12 +44,13 @@ def backends() -> list[type[Backend]]:
 
 def words() -> str:
     """What the vendors' words mean."""
+    families = {backend.family: backend for backend in backends()}
     rows = [
-        (backend.name, f"`{word}`", _meaning(meaning))
-        for backend in backends()
+        (family, f"`{word}`", _meaning(meaning))
+        for family, backend in families.items()
         for word, meaning in backend.words.items()
     ]
-    return table(("backend", "word, folded", "means"), rows)
+    return table(("vendor", "word, folded", "means"), rows)
 
 
 def _meaning(meaning: object) -> str:
