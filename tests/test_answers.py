@@ -54,16 +54,16 @@ def test_json_is_read(content, value):
         (b"<!DOCTYPE html><html></html>", "HTML"),
         (b"\n <html>", "HTML"),
         (b"<?xml version='1.0'?>", "HTML"),
-        (b'{"a": ', "no JSON"),
-        (b"{} {}", "no JSON"),
-        (b"NaN", "no JSON"),
-        (b'{"a": Infinity}', "no JSON"),
-        (b"[-Infinity]", "no JSON"),
-        (b"\xff\xfe{\x00}\x00", "no JSON"),
-        (b'"\xe6"', "no JSON"),
-        (b"9" * 5000, "no JSON"),
-        (b"[" * 100_000, "no JSON"),
-        (b"OK", "no JSON"),
+        (b'{"a": ', "something that is not JSON"),
+        (b"{} {}", "something that is not JSON"),
+        (b"NaN", "something that is not JSON"),
+        (b'{"a": Infinity}', "something that is not JSON"),
+        (b"[-Infinity]", "something that is not JSON"),
+        (b"\xff\xfe{\x00}\x00", "something that is not JSON"),
+        (b'"\xe6"', "something that is not JSON"),
+        (b"9" * 5000, "something that is not JSON"),
+        (b"[" * 100_000, "something that is not JSON"),
+        (b"OK", "something that is not JSON"),
     ],
 )
 def test_what_is_not_json_makes_no_sense(content, what):
@@ -73,7 +73,7 @@ def test_what_is_not_json_makes_no_sense(content, what):
     error = caught.value
     assert (error.http_status, error.transient) == (203, True)
     assert error.body == content[:2000].decode("utf-8", "replace")[:500]
-    assert (error.__cause__ is None) == (what != "no JSON")
+    assert (error.__cause__, error.__context__) == (None, None), "a parser's error holds the whole body"
 
 
 def test_the_body_is_kept_to_500_characters():
@@ -264,11 +264,14 @@ LOST = TransportError("reset", maybe_arrived=True)
         (Response(502, {}, IN_WORDS), VendorError),
         (Response(504, {}, b""), VendorError),
         (Response(504, {}, IN_WORDS), VendorError),
+        (Response(520, {}, b"<html>"), VendorError),
+        (Response(524, {}, IN_WORDS), VendorError),
+        (Response(530, {}, b""), VendorError),
     ],
     ids=str,
 )
 def test_what_leaves_a_submission_open(answer, cause):
-    """No answer, an unreadable success, 408, 502, 504, and a 500 in no words of the vendor's: it may have begun."""
+    """No answer, an unreadable success, 408, 502, 504, 520-530, and a 500 in no words of the vendor's: it may run."""
     with pytest.raises(SubmissionUncertain) as caught:
         submitted(answer)
     error = caught.value
@@ -295,6 +298,8 @@ def test_what_leaves_a_submission_open(answer, cause):
         (Response(500, {}, IN_WORDS), VendorError),
         (Response(503, {}, b""), VendorError),
         (Response(503, {"retry-after": "1"}, IN_WORDS), VendorError),
+        (Response(519, {}, b""), VendorError),
+        (Response(531, {}, b""), VendorError),
     ],
     ids=str,
 )

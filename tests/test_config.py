@@ -579,12 +579,14 @@ def test_status_map_reads_meanings_by_folded_words():
     assert expected == named(status_map=given).settings.status_map
 
 
-@pytest.mark.parametrize("value", ["runing", "failed/by_us", 3])
+@pytest.mark.parametrize("value", ["runing", "failed/by_us", "submitting", "unknown", 3])
 def test_a_bad_meaning_names_the_word_and_lists_what_there_is(value):
     """Every value that the state machine reads is listed."""
     text = refusal(named, status_map={"NEW": value})
     assert "status_map of [connections.prod]" in text
-    assert "'NEW': expected one of submitting, " in text
+    assert "'NEW': expected one of queued, running, " in text
+    assert "submitting" not in text
+    assert "unknown" not in text
     assert "waiting/user_input" in text
     assert "failed/by_us" not in text
 
@@ -702,6 +704,12 @@ def test_a_literal_in_the_file_works_with_a_warning():
         connection = named(token=TOKEN)
     assert connection.settings.token.reveal() == TOKEN
     assert not any(TOKEN in str(one.message) for one in caught)
+
+
+@pytest.mark.parametrize("address", ["http://localhost:8080", "http://127.0.0.1:1/x", "https://[::1]"])
+def test_a_literal_for_this_very_machine_works_without_a_warning(address):
+    """What opens a simulator is nobody's secret."""
+    assert named(token=TOKEN, base_url=address).settings.token.reveal() == TOKEN
 
 
 def test_literals_elsewhere_do_not_warn():

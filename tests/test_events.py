@@ -20,6 +20,7 @@ ALL = [
     events.Anomaly(connection="prod", ref=REF, description="it ended twice"),
     events.ContactFailed(connection="prod", ref=REF, error=ERROR),
     events.ContactRestored(connection="prod", ref=REF),
+    events.Notice(connection="prod", description="V3 was chosen"),
     events.CheckSkipped(connection="prod", flow="a/b.fmw", error=ERROR),
 ]
 

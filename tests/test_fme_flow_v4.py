@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flowrunner.backend import RunQuery, Submission
+from flowrunner.backend import RunQuery, Submission, Upload
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4, FmeFlowV4Settings
 from flowrunner.enums import CancelOutcome, RunState
 from flowrunner.errors import (
@@ -27,8 +27,8 @@ from flowrunner.errors import (
     UnsupportedOption,
     VendorError,
 )
-from flowrunner.models import ArtifactSource, FlowInfo, Health, RunRef, SubmitOptions
-from flowrunner.plans import Response
+from flowrunner.models import ArtifactSource, FlowInfo, Health, RemoteFile, RunRef, SubmitOptions
+from flowrunner.plans import FileBody, Response
 
 WIRE = Path(__file__).parent / "wire"
 FLOW = "Samples/austinDownload.fmw"
@@ -177,11 +177,17 @@ def test_an_option_it_cannot_honour_is_an_error(backend, options, option):
 
 
 @pytest.mark.parametrize(
-    "options", [{"max_run_time": 0.5}, {"max_queue_time": 0}, {"max_run_time": timedelta(seconds=-1)}]
+    ("options", "told"),
+    [
+        ({"max_run_time": 0.5}, "at least one second"),
+        ({"max_queue_time": 0}, "at least one second"),
+        ({"max_run_time": timedelta(seconds=-1)}, "0 seconds or more"),
+        ({"max_run_time": math.inf}, "whole seconds"),
+    ],
 )
-def test_a_duration_below_a_second_is_refused(backend, options):
-    """The vendor's least duration is one second; less is an error and not silently no limit."""
-    with pytest.raises(InvalidRequest, match="at least one second"):
+def test_a_duration_that_is_none_of_the_vendor_is_refused(backend, options, told):
+    """The vendor's least duration is one second; less, or no end, is an error and not silently no limit."""
+    with pytest.raises(InvalidRequest, match=told):
         next(backend.submit(Submission(flow=FLOW, options=SubmitOptions(**options))))
 
 
@@ -509,12 +515,120 @@ def test_the_name_of_an_artifact_is_a_file_name(backend, url, name):
 
 
 def test_a_download_is_saved_as_it_is(backend):
-    """The address is asked for with any media type, into the file; an error is one."""
+    """The address is asked for with any media type, into the file, telling of progress; an error is one."""
     source = ArtifactSource(name="a.zip", location="https://other.example/a.zip")
-    _, (request,) = play(backend.download(source, Path("a.zip")), Response(200))
+    _, (request,) = play(backend.download(source, Path("a.zip"), print), Response(200))
 
     assert (source.location, Path("a.zip"), "*/*") == (request.path, request.save_to, request.headers["Accept"])
-    assert isinstance(failing(backend.download(source, Path("a.zip")), Response(404)), ProtocolError)
+    assert request.progress is print
+    assert isinstance(failing(backend.download(source, Path("a.zip"), None), Response(404)), ProtocolError)
+
+
+# Files
+
+FILE = RemoteFile(name="a ø.csv", reference="$(FME_SHAREDRESOURCE_TEMP)/dir/a ø.csv", size=3)
+RESOURCE = "/fmeapiv4/resources/connections/FME_SHAREDRESOURCE_TEMP"
+UPLOAD = Upload(name="a.csv", folder="dir", content=FileBody(before=b"abc"), progress=print)
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_an_upload(backend, status):
+    """A form whose part is named `files` goes to a folder of its own; its reference is what parameters take."""
+    file, (request,) = play(backend.upload(UPLOAD), Response(status))
+
+    assert file == RemoteFile(name="a.csv", reference="$(FME_SHAREDRESOURCE_TEMP)/dir/a.csv", size=3)
+    assert (request.method, request.path) == ("POST", f"{RESOURCE}/upload")
+    assert request.query == (("path", "/dir"), ("overwrite", "true"))
+    assert request.progress is print
+    boundary = request.headers["Content-Type"].removeprefix("multipart/form-data; boundary=")
+    content = b"".join(request.file.chunks())
+    assert content.startswith(f"--{boundary}\r\n".encode())
+    assert b'name="files"; filename="a.csv"' in content
+    assert content.endswith(f"\r\n\r\nabc\r\n--{boundary}--\r\n".encode())
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+def test_a_folder_that_is_refused(backend, status):
+    """Where the server makes no folder, the file goes to the root under a name that no other upload has."""
+    file, asked = play(backend.upload(UPLOAD), said(status, "no such folder"), Response(201))
+    assert file == RemoteFile(name="dir-a.csv", reference="$(FME_SHAREDRESOURCE_TEMP)/dir-a.csv", size=3)
+    assert asked[1].query == (("path", ""), ("overwrite", "true"))
+    assert b'filename="dir-a.csv"' in b"".join(asked[1].file.chunks())
+    error = failing(backend.upload(UPLOAD), said(status, "no such folder"), said(403, "no"))
+    assert isinstance(error, PermissionDenied)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (said(401, "no"), AuthenticationError),
+        (said(403, "no"), PermissionDenied),
+        (said(413, "too large"), InvalidRequest),
+        (Response(404, {}, b"<html>"), ProtocolError),
+        (said(507, "full"), VendorError),
+    ],
+)
+def test_an_upload_that_is_refused(backend, answer, expected):
+    """Any other refusal is an error at once."""
+    assert type(failing(backend.upload(UPLOAD), answer)) is expected
+
+
+def test_removing(backend):
+    """A file is removed by its path; that it is gone already is as good, in the vendor's own words."""
+    for answer in (Response(204), Response(200), said(404, "gone")):
+        _, (request,) = play(backend.remove(FILE), answer)
+        assert (request.method, request.path, request.query) == (
+            "DELETE",
+            f"{RESOURCE}/item",
+            (("path", "/dir/a ø.csv"),),
+        )
+    assert isinstance(failing(backend.remove(FILE), Response(404, {}, b"<html>")), ProtocolError)
+
+
+def test_fetching_a_file(backend):
+    """A file is asked for by its path, and saved as it comes."""
+    _, (request,) = play(backend.download_file(FILE.reference, Path("x"), print), Response(200))
+    assert request.path == f"{RESOURCE}/download?path=%2Fdir%2Fa%20%C3%B8.csv"
+    assert (request.save_to, request.progress) == (Path("x"), print)
+    assert isinstance(failing(backend.download_file(FILE.reference, Path("x"), None), said(404, "no")), InvalidRequest)
+
+
+FOLDER = "$(FME_SHAREDRESOURCE_DATA)/dir/"
+
+
+def test_fetching_a_folder(backend):
+    """A folder is listed first, and all that is in it asked for as a zip."""
+    listing = reply(200, {"contents": [{"name": "a.csv", "type": "FILE"}, {"name": "b"}]})
+    _, (info, request) = play(backend.download_file(FOLDER, Path("x.zip"), print), listing, Response(200))
+
+    place = "/fmeapiv4/resources/connections/FME_SHAREDRESOURCE_DATA"
+    assert (info.path, info.query) == (f"{place}/info", (("path", "/dir"),))
+    assert (request.method, request.path, request.save_to) == ("POST", f"{place}/downloadzip", Path("x.zip"))
+    assert request.json == {"path": "/dir", "items": ["a.csv", "b"], "zipFileName": "resources.zip"}
+    assert (request.headers["Accept"], request.progress) == ("application/zip", print)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([reply(200, {"contents": []})], InvalidRequest),
+        ([reply(200, {"contents": [{"name": str(each)} for each in range(501)]})], InvalidRequest),
+        ([said(404, "no such folder")], InvalidRequest),
+        ([reply(200, {"contents": [{}]})], ProtocolError),
+        ([HTML], ProtocolError),
+        ([reply(200, {"contents": [{"name": "a"}]}), said(403, "no")], PermissionDenied),
+    ],
+)
+def test_a_folder_that_cannot_be_fetched(backend, answers, expected):
+    """Nothing in it, more than a zip takes, and what the vendor refuses is an error."""
+    assert type(failing(backend.download_file(FOLDER, Path("x.zip"), None), *answers)) is expected
+
+
+@pytest.mark.parametrize("reference", ["", "dir/a.csv", "$(X", "/etc/passwd", "https://h/x"])
+def test_what_is_no_shared_resource(backend, reference):
+    """A reference of another form is refused before any request."""
+    with pytest.raises(InvalidRequest, match="FME_SHAREDRESOURCE"):
+        next(backend.download_file(reference, Path("x"), None))
 
 
 # Cancelling
@@ -748,7 +862,14 @@ def test_a_healthy_connection(backend):
     assert [each.anonymous for each in asked] == [True, False, False]
     version = "FME Flow 2025.1 - Build 25606 - linux-x64"
     assert (
-        Health(reachable=True, authenticated=True, healthy=True, version=version, message="FME Flow is healthy.")
+        Health(
+            reachable=True,
+            authenticated=True,
+            healthy=True,
+            version=version,
+            message="FME Flow is healthy.",
+            api="REST V4",
+        )
         == health
     )
 
@@ -825,7 +946,7 @@ PLANS = {
     "flows": lambda backend: backend.list_flows(),
     "describe": lambda backend: backend.describe(FLOW),
     "health": lambda backend: backend.health(),
-    "download": lambda backend: backend.download(ArtifactSource(name="x", location="/x"), Path("x")),
+    "download": lambda backend: backend.download(ArtifactSource(name="x", location="/x"), Path("x"), None),
 }
 
 

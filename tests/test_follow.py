@@ -95,8 +95,8 @@ def test_the_root_is_borne():
 
 
 def test_the_budget_is_time_without_an_answer():
-    """However many looks fail, it is the time since the last answer that uses up the budget."""
-    contact = Contact(300.0, 1000.0)
+    """However many looks fail, it is the time since the first of them that uses up the budget."""
+    contact = Contact(300.0)
     assert not any(contact.failed(1000.0 + second) for second in range(300))
     assert contact.failures == 300
     assert contact.failed(1300.0)
@@ -105,19 +105,28 @@ def test_the_budget_is_time_without_an_answer():
 
 def test_any_success_resets_the_budget():
     """The budget starts anew with every readable answer, which tells whether contact had been lost."""
-    contact = Contact(300.0, 0.0)
-    assert not contact.succeeded(100.0)
+    contact = Contact(300.0)
+    assert not contact.succeeded()
     assert not contact.failed(399.0)
-    assert contact.succeeded(399.5)
-    assert not contact.succeeded(400.0)
+    assert contact.succeeded()
+    assert not contact.succeeded()
     assert contact.failures == 0
-    assert not contact.failed(699.0)
-    assert contact.failed(700.0)
+    assert not contact.failed(700.0)
+    assert not contact.failed(999.0)
+    assert contact.failed(1000.0)
+
+
+@pytest.mark.parametrize(("budget", "lost"), [(300.0, False), (0.001, False), (0.0, True)])
+def test_one_failed_look_is_no_lost_contact(budget, lost):
+    """A single failed look uses up no budget, however long ago the last answer was; unless there is none."""
+    contact = Contact(budget)
+    contact.succeeded()
+    assert contact.failed(1e6) is lost
 
 
 def test_each_failure_doubles_the_pause():
     """From `poll_min` on, and never more than `poll_max`."""
-    contact, pauses = Contact(1e9, 0.0), []
+    contact, pauses = Contact(1e9), []
     for _ in range(9):
         contact.failed(0.0)
         pauses.append(contact.pause(SETTINGS, None))
@@ -126,7 +135,7 @@ def test_each_failure_doubles_the_pause():
 
 def test_no_number_of_failures_is_too_many():
     """A budget of days makes no overflow."""
-    contact = Contact(1e9, 0.0)
+    contact = Contact(1e9)
     contact.failures = 100_000
     assert contact.pause(SETTINGS, None) == 30.0
 
@@ -134,7 +143,7 @@ def test_no_number_of_failures_is_too_many():
 @pytest.mark.parametrize(("wish", "pause"), [(None, 0.5), (0.0, 0.5), (0.1, 0.5), (5.0, 5.0), (600.0, 600.0)])
 def test_a_wish_of_the_vendor_is_granted(wish, pause):
     """`Retry-After` may make the pause longer, also than `poll_max`, and never shorter."""
-    contact = Contact(300.0, 0.0)
+    contact = Contact(300.0)
     contact.failed(0.0)
     assert contact.pause(SETTINGS, wish) == pause
 

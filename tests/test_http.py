@@ -1,6 +1,7 @@
 """HTTP: what goes out, what is sent again, what is never shown. On real sockets where httpx takes part in the rule."""
 
 import datetime as dt
+import gzip
 import http.server
 import ipaddress
 import logging
@@ -14,22 +15,26 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flowrunner import http as flowrunner_http
-from flowrunner.answers import retry_after
+from flowrunner.answers import error_for
+from flowrunner.backend import Capability
+from flowrunner.backends.fme_flow_v4 import FmeFlowV4
 from flowrunner.errors import (
     ClientClosed,
     ConfigError,
     FlowrunnerError,
     InvalidRequest,
     ProtocolError,
+    RateLimited,
     SubmissionUncertain,
     TransportError,
+    VendorError,
 )
 from flowrunner.http import Gate
-from flowrunner.plans import Request, path
+from flowrunner.models import RunRef
+from flowrunner.plans import FileBody, Request, path
+from flowrunner.plans import send as ask_for
 
 TOKEN = "s3cr3t-t0ken"
 GET = Request("GET", "/x")
@@ -55,10 +60,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    # With the usual 5, a connection that many threads make at once may be dropped, and come back after seconds.
+    request_queue_size = 128
+
+
 @contextmanager
 def serving(answer=lambda _: (200, {}, b"{}"), context=None):
     """A server that notes what it gets: `url`, `seen`."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+    with _Server(("127.0.0.1", 0), _Handler) as server:
         server.seen, server.answer = [], answer
         server.handle_error = lambda *_: None
         if context is not None:
@@ -116,14 +126,6 @@ def test_parts_of_a_path_are_encoded_whole(send, server):
         "/w/my%20repo/%C3%98%20%26%20%C3%85%2Fr%C3%A4ksb%C3%B8%20100%25.fmw%3Fx%3D1%23y%3B%2B"
         "?q=a%2Bb%26c%20d%3D%C3%B8%2F&q=%2520"
     )
-
-
-@pytest.mark.parametrize("part", ["", ".", ".."])
-def test_a_dot_segment_is_no_name(part):
-    """A name that would lead to another path is refused; one that only looks like it is encoded."""
-    with pytest.raises(InvalidRequest, match="cannot be the name"):
-        path("jobs", part)
-    assert path("jobs", "../../admin") == "/jobs/..%2F..%2Fadmin"
 
 
 def test_headers_and_body(send, server):
@@ -529,6 +531,31 @@ def test_a_held_connection_does_not_outlast_a_wait(open_client, vendor, clock):
     assert len(vendor.requests) == 1
 
 
+def test_a_long_silence_is_not_waited_out(open_client, vendor, clock, monkeypatch):
+    """More than a minute of `Retry-After` is for the caller to decide on: it is told at once, and so is the next."""
+    client = open_client(check_parameters=False)
+    session = getattr(client._session, "target", client._session)
+    monkeypatch.setattr(session, "_retry", pytest.fail)
+    vendor.on("GET", "/workspaces/a/b/parameters", (429, {}, {"Retry-After": "61"}))
+    vendor.on("POST", "/jobs", 202)
+    with pytest.raises(RateLimited) as caught:
+        client.describe("a/b")
+    assert caught.value.retry_after == 61
+    for asking in (lambda: client.describe("a/b"), lambda: client.submit("a/b")):
+        with pytest.raises(TransportError, match="wait so long") as caught:
+            asking()
+        assert (caught.value.retry_after, caught.value.maybe_arrived, caught.value.transient) == (61, False, True)
+    assert clock.slept == []
+    assert len(vendor.requests) == 1
+
+
+def test_a_minute_of_silence_is_waited_out(send, vendor, clock):
+    """What is not longer than that is waited for, before the request is sent again."""
+    vendor.on("GET", "/x", (503, {}, {"Retry-After": "60"}), 200)
+    assert send(GET).status == 200
+    assert clock.slept == [60]
+
+
 def test_requests_per_second(open_client, vendor, clock):
     """Requests go out no faster than the setting says, from whatever thread."""
     client = open_client(requests_per_second=4)
@@ -542,41 +569,21 @@ def test_requests_per_second(open_client, vendor, clock):
 def test_the_gate():
     """Each request takes the next place; holding moves all later places."""
     gate = Gate(2)
-    assert [gate.reserve(10) for _ in range(3)] == [0, 0.5, 1.0]
+    assert [gate.reserve(10, 60) for _ in range(3)] == [0, 0.5, 1.0]
     gate.hold(10, 5)
     gate.hold(10, 1)
-    assert [gate.reserve(10) for _ in range(2)] == [5, 5.5]
-    assert gate.reserve(100) == 0
+    assert [gate.reserve(10, 60) for _ in range(2)] == [5, 5.5]
+    assert gate.reserve(100, 60) == 0
     free = Gate(None)
-    assert [free.reserve(1), free.reserve(1)] == [0, 0]
+    assert [free.reserve(1, 0), free.reserve(1, 0)] == [0, 0]
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("7", 7),
-        ("0.5", 0.5),
-        ("-3", 0),
-        ("99999", 3600),
-        ("", None),
-        ("soon", None),
-        ("nan", None),
-        ("inf", None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
-        ("Wed, 21 Oct 2015 07:28:00", 0),
-        ("Fri, 01 Jan 9999 00:00:00 GMT", 3600),
-    ],
-)
-def test_retry_after_is_read_and_clamped(value, seconds):
-    """Seconds or a date, at most an hour; what cannot be read is not there."""
-    assert seconds == retry_after({"retry-after": value})
-
-
-@given(st.text() | st.from_regex(r"\w{3}, \d{2} \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", fullmatch=True))
-def test_any_retry_after_is_read_or_not_there(value):
-    """No header value makes it raise."""
-    wait = retry_after({"retry-after": value})
-    assert wait is None or 0 <= wait <= 3600
+def test_who_will_not_wait_takes_no_place():
+    """A place that is due too late is not taken: those who come after are not made to wait for nobody."""
+    gate = Gate(1)
+    assert [gate.reserve(10, 1) for _ in range(5)] == [0, 1, 2, 2, 2]
+    assert gate.reserve(10, 2) == 2
+    assert gate.reserve(10, 2) == 3
 
 
 # Connections
@@ -721,6 +728,132 @@ def test_a_file_that_cannot_be_written(send, vendor, tmp_path):
     vendor.on("GET", "/x", (200, b"x"))
     with pytest.raises(FileNotFoundError):
         send(Request("GET", "/x", save_to=tmp_path / "none" / "x.zip"))
+
+
+def _packed(_):
+    return 200, {"content-encoding": "gzip"}, gzip.compress(b"x" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("answer", "total"), [(lambda _: (200, {}, b"x" * 1000), 1000), (_packed, None)], ids=["plain", "packed"]
+)
+def test_progress_of_a_download(send, server, tmp_path, answer, total):
+    """The bytes that have come are told, with all there will be where that is known."""
+    server.answer, told = answer, []
+    file = tmp_path / "x"
+    send(Request("GET", "/x", save_to=file, progress=lambda *step: told.append(step)), base_url=server.url)
+
+    assert file.read_bytes() == b"x" * 1000
+    assert told[-1] == (1000, total)
+    assert told == sorted(set(told))
+
+
+@pytest.mark.parametrize("size", [0, 5, 600_000])
+def test_an_upload_streams_from_its_file(send, server, tmp_path, size):
+    """A body of a file goes out in pieces, with its length, and what has gone is told; when sent again, all of it."""
+    file, told = tmp_path / "x", []
+    file.write_bytes(os.urandom(size))
+    statuses = [503, 200]
+    server.answer = lambda _: (statuses.pop(0), {}, b"")
+    body = FileBody(file, b"<", b">")
+    request = Request("POST", "/x", file=body, progress=lambda *step: told.append(step))
+    assert send(request, base_url=server.url).status == 200
+
+    for _, _, headers, content, _ in server.seen:
+        assert content == b"<" + file.read_bytes() + b">"
+        assert headers["Content-Length"] == str(size + 2)
+    assert len(server.seen) == 2
+    once = told[: len(told) // 2]
+    assert told == once * 2
+    assert once[-1] == (size + 2, size + 2)
+    assert once == sorted(set(once))
+
+
+def test_progress_does_not_go_back(open_client, server, tmp_path):
+    """Who follows an upload that is sent again is told only what is more than before."""
+    file, told = tmp_path / "x", []
+    file.write_bytes(b"abc")
+    statuses = [503, 201]
+    server.answer = lambda _: (statuses.pop(0), {}, b"")
+    open_client(base_url=server.url).upload(file, progress=lambda *step: told.append(step))
+
+    assert len(server.seen) == 2
+    assert told == sorted(set(told))
+    assert told[-1][0] == told[-1][1] == len(server.seen[1][3])
+
+
+def test_an_upload_nobody_follows(send, server, tmp_path):
+    """Nobody need be told."""
+    file = tmp_path / "x"
+    file.write_bytes(b"abc")
+    send(Request("POST", "/x", file=FileBody(file)), base_url=server.url)
+    assert server.seen[0][3] == b"abc"
+
+
+def test_a_file_that_is_gone_is_not_sent(send, server, tmp_path):
+    """That is the system's own error, before anything is sent."""
+    with pytest.raises(FileNotFoundError):
+        send(Request("POST", "/x", file=FileBody(tmp_path / "none")), base_url=server.url)
+    assert server.seen == []
+
+
+class Logging(FmeFlowV4):
+    """A backend with a log, at one address."""
+
+    capabilities = FmeFlowV4.capabilities | {Capability.LOGS}
+
+    def logs(self, ref):
+        """The lines at that address."""
+        response = yield from ask_for(Request("GET", "/log", stream=True))
+        if not response.is_success:
+            raise error_for(response)
+        return response.lines
+
+
+@pytest.fixture
+def logged(open_client, connected, server):
+    """A run whose log the server answers."""
+    client = open_client(connected(server.url, backend=Logging))
+    return client.attach(RunRef(client.name, "fme-flow-v4", "a/b", "1"))
+
+
+def test_lines_come_as_they_are(logged, server):
+    """A streamed text comes line by line, without the ends of lines, whatever they are."""
+    server.answer = lambda _: (200, {"content-type": "text/plain; charset=utf-8"}, "a\r\nø\n\nlast".encode())
+    assert list(logged.logs()) == ["a", "ø", "", "last"]
+    assert list(logged.logs()) == ["a", "ø", "", "last"]
+    assert len({port for *_, port in server.seen}) == 1, "the connection is given back"
+
+
+def test_lines_that_break_off(logged, server):
+    """What came before is handed out; then the error says which run, and shows no credential."""
+
+    def truncated(handler):
+        handler.close_connection = True
+        return 200, {"content-length": "100"}, f"one\ntwo {TOKEN}\nthr".encode()
+
+    server.answer, lines = truncated, []
+    with pytest.raises(TransportError, match="broke") as caught:
+        lines.extend(logged.logs())
+    assert (caught.value.ref.id, caught.value.backend) == ("1", "fme-flow-v4")
+
+
+def test_lines_that_are_refused(logged, server):
+    """An answer that is no success is read as any other."""
+    server.answer = lambda _: (500, {}, b"<html>")
+    with pytest.raises(VendorError):
+        list(logged.logs())
+
+
+def test_lines_nobody_reads_to_the_end(open_client, connected, server):
+    """Who stops reading gives the connection up, and the client can go on."""
+    server.answer = lambda _: (200, {}, b"line\n" * 100_000)
+    client = open_client(connected(server.url, backend=Logging), which="sync")
+    run = client.attach(RunRef(client.name, "fme-flow-v4", "a/b", "1"))
+    for _ in range(client._connection.settings.max_connections + 2):
+        lines = run.logs()
+        assert next(lines) == "line"
+        lines.close()
 
 
 # What is never shown

@@ -14,7 +14,7 @@ from attrs.exceptions import FrozenInstanceError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flowrunner import backend, models
+from flowrunner import backend, enums, models
 from flowrunner.enums import Cause, RunState, WaitReason
 from flowrunner.errors import ClientClosed, InvalidRequest
 from flowrunner.models import (
@@ -26,6 +26,7 @@ from flowrunner.models import (
     Health,
     ParameterKind,
     ParameterSpec,
+    RemoteFile,
     RunRef,
     RunResult,
     RunStatus,
@@ -49,9 +50,9 @@ STATUS = RunStatus(
 
 ENUMS = [
     value
-    for module in (models, backend)
+    for module in (enums, models, backend)
     for value in vars(module).values()
-    if isinstance(value, type) and issubclass(value, enum.StrEnum) and value is not enum.StrEnum
+    if isinstance(value, type) and issubclass(value, enum.StrEnum) and value.__module__ == module.__name__
 ]
 
 
@@ -66,7 +67,8 @@ MEMBERS = {
     "WaitReason": "user_input flow_selection external_event paused",
     "Cause": "flow platform interrupted by_us by_other unspecified",
     "CancelOutcome": "confirmed requested too_late",
-    "ParameterKind": "text password number integer boolean choice date datetime file folder url color message other",
+    "ParameterKind": "text password number integer boolean choice date datetime file folder url color object "
+    "connection message other",
     "Capability": "cancel list_runs list_flows describe parameters progress logs artifacts upload payload server_wait "
     "long_poll bulk resume reconcile health",
 }
@@ -88,7 +90,7 @@ def test_which_states_are_final():
     [
         STATUS, REF, RunResult(REF, STATUS), Artifact(name="a", location="b"), ArtifactSource(name="a", location="b"),
         AsyncArtifact(name="a", location="b"), FlowSpec("a"), FlowInfo(flow="a"), Health(reachable=True),
-        SubmitOptions(), ParameterSpec(name="a"),
+        SubmitOptions(), ParameterSpec(name="a"), RemoteFile(name="a", reference="b"),
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
@@ -108,13 +110,15 @@ def test_a_reference_is_one_line():
     assert str(RunRef("prod", "v", "f", None, "k:1")) == "flowrunner:1:v:prod:f::k%3A1"
 
 
-PART = st.text()
+ANY = st.characters(codec=None)
+NAME, PART = st.text(ANY, min_size=1), st.text(ANY)
 
 
-@given(st.builds(RunRef, PART, PART, PART, st.none() | st.text(min_size=1), st.none() | PART))
+@given(st.builds(RunRef, NAME, NAME, PART, st.none() | NAME, st.none() | PART))
 @example(RunRef("fme@host:8080/p%20q", "fme", "Ünï cöde/ä.fmw\n", "a:b", ""))
+@example(RunRef("prod", "fme", "half a \ud800.fmw", "\udfff", "\udc80"))
 def test_a_reference_survives_its_text(ref):
-    """`parse` reverses `str` whatever the names are: colons, percents, spaces, line breaks, other scripts."""
+    """`parse` reverses `str` whatever the names are: colons, percents, line breaks, other scripts, half characters."""
     text = str(ref)
     assert ref == RunRef.parse(text) == RunRef.parse(f"  {text}\n")
     assert text.isascii()
@@ -132,6 +136,8 @@ def test_a_reference_survives_its_text(ref):
         ("flowrunner:1:fme:http://host:8080:a:1:k", "is not a run reference"),
         ("other:1:fme:prod:a:1", "is not a run reference"),
         ("flowrunner:2:fme:prod:a:1", "version 2"),
+        ("flowrunner:1::prod:a:1", "no backend, or no connection"),
+        ("flowrunner:1:fme::a:1:k", "no backend, or no connection"),
     ],
 )
 def test_what_is_no_reference_is_refused(text, told):
@@ -198,7 +204,7 @@ def test_payloads_are_not_in_representations():
 # Artifacts
 
 
-def keep(source, to):
+def keep(source, to, progress):
     """A download that only says where to."""
     return to
 
@@ -220,7 +226,7 @@ def download(artifact, to):
     return got if isinstance(artifact, Artifact) else asyncio.run(got)
 
 
-async def akeep(source, to):
+async def akeep(source, to, progress):
     """As `keep`."""
     return to
 
@@ -269,11 +275,12 @@ def test_no_name_leaves_the_folder(name):
 
 
 def test_an_artifact_hands_itself_to_its_client(tmp_path):
-    """The client is told which artifact, and its answer is the caller's."""
+    """The client is told which artifact, where to and whom to tell of it, and its answer is the caller's."""
     asked = []
-    artifact = Artifact(name="a", location="/a", fetch=lambda source, to: asked.append((source, to)) or "done")
+    artifact = Artifact(name="a", location="/a", fetch=lambda *arguments: asked.append(arguments) or "done")
+    assert artifact.download(tmp_path / "b", progress=print) == "done"
     assert artifact.download(tmp_path / "b") == "done"
-    assert asked == [(artifact, tmp_path / "b")]
+    assert asked == [(artifact, tmp_path / "b", print), (artifact, tmp_path / "b", None)]
 
 
 # The rest
@@ -288,6 +295,13 @@ def test_durations_are_seconds(duration, length):
     assert type(seconds(duration)) is float
 
 
+@pytest.mark.parametrize("duration", [-1, -0.001, float("nan"), timedelta(seconds=-1), -float("inf")])
+def test_a_duration_is_not_less_than_nothing(duration):
+    """A negative duration, or one that is no number, is refused: it would be over before it began, or never."""
+    with pytest.raises(InvalidRequest, match="0 seconds or more"):
+        seconds(duration)
+
+
 def test_a_parameter_is_found_by_name():
     """`FlowSpec.parameter` gives the description of exactly this name."""
     spec = FlowSpec("f", (ParameterSpec(name="A"), ParameterSpec(name="B", kind=ParameterKind.TEXT)))
@@ -296,6 +310,13 @@ def test_a_parameter_is_found_by_name():
 
 
 def test_topics_are_kept_in_order():
-    """Topics may be given as any sequence."""
+    """Topics may be given as any sequence, and a text is one topic."""
     options = SubmitOptions(success_topics=["a", "b"], failure_topics=iter(["c"]))
     assert (options.success_topics, options.failure_topics) == (("a", "b"), ("c",))
+    options = SubmitOptions(success_topics="DONE", failure_topics="")
+    assert (options.success_topics, options.failure_topics) == (("DONE",), ("",))
+
+
+def test_a_remote_file_stands_for_itself():
+    """As text, a file at the vendor is what a parameter refers to it by."""
+    assert str(RemoteFile(name="a.csv", reference="$(TEMP)/x/a.csv", size=3)) == "$(TEMP)/x/a.csv"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from attrs import evolve
 
 from flowrunner import events
 from flowrunner.backend import Capability
@@ -31,14 +32,16 @@ from flowrunner.errors import (
     RunLost,
     RunNotFound,
     SubmissionUncertain,
+    TransportError,
     UnsupportedOperation,
     UnsupportedOption,
     VendorError,
     WaitTimeout,
 )
-from flowrunner.models import RunRef, SubmitOptions
-from flowrunner.plans import Page, call
+from flowrunner.models import RemoteFile, RunRef, SubmitOptions
+from flowrunner.plans import Page, Request, call, send
 
+TOKEN = "s3cr3t-t0ken"
 FLOW = "Samples/x.fmw"
 DESCRIPTION = "/workspaces/Samples/x.fmw/parameters"
 NO_ACCESS = {
@@ -164,9 +167,9 @@ def test_a_description_is_kept_for_a_while(case):
     ],
 )
 def test_without_a_description_the_check_steps_aside(case, answer):
-    """However the description cannot be had, the run is submitted unchecked, and one event says why."""
+    """However the description cannot be had, the run is submitted unchecked at once, and one event says why."""
     case.vendor.on("GET", DESCRIPTION, answer)
-    client = case.client(check_parameters=True, retries=0)
+    client = case.client(check_parameters=True)
     client.submit(FLOW, {"anything": 1})
     client.submit(FLOW, {"anything": 1})
 
@@ -193,7 +196,6 @@ def test_a_flow_that_is_none_is_not_asked_for(case):
 @pytest.mark.parametrize(
     ("arguments", "expected", "text"),
     [
-        ({"payload": b"x"}, UnsupportedOperation, "payload"),
         ({"key": "k"}, UnsupportedOperation, "key"),
         (
             {"options": SubmitOptions(extra={"max_total_lifetime": 1})},
@@ -286,7 +288,220 @@ def test_passwords_are_masked_in_a_refusal(case, answer):
         error = error.__cause__
 
 
+def test_a_credential_is_shown_in_no_status(case):
+    """A vendor that repeats our credential shows it neither in a status, nor in events, nor in a result."""
+    echo = {"statusMessage": f"with {TOKEN}", "resultDatasetDownloadUrl": f"https://fme.example.com/{TOKEN}/a.zip"}
+    run = case.run(job("running", **echo), job("success", **echo))
+    run.refresh()
+    assert run.status.message == "with ***"
+    result = run.wait()
+
+    assert result.outputs == {"download_url": "https://fme.example.com/***/a.zip"}
+    assert b"***" in run.status.raw
+    shown = [repr(run.status.to_dict()), repr(run.history), repr(case.events), repr(result.outputs), repr(result.raw)]
+    assert [text for text in shown if TOKEN in text] == []
+
+
+# Files
+
+UPLOAD = "/resources/connections/FME_SHAREDRESOURCE_TEMP/upload"
+ITEM = "/resources/connections/FME_SHAREDRESOURCE_TEMP/item"
+DOWNLOAD = "/resources/connections/FME_SHAREDRESOURCE_TEMP/download"
+
+
+def test_files_among_the_parameters_are_uploaded(case, tmp_path):
+    """Each file goes to the vendor once, and its reference in its place; the run tells which were."""
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_bytes(b"abc")
+    second.write_bytes(b"")
+    case.vendor.on("POST", UPLOAD, 201)
+    run = case.client().submit(FLOW, {"ONE": first, "MANY": [first, "x", second], "PAIR": (second,), "N": 1})
+
+    assert [(file.name, file.size) for file in run.uploads] == [("a.csv", 3), ("b.csv", 0)]
+    a, b = (str(file) for file in run.uploads)
+    (request,) = case.vendor.asked("POST", "/jobs")
+    given = json.loads(request.content)["publishedParameters"]
+    assert given == {"ONE": a, "MANY": [a, "x", b], "PAIR": [b], "N": 1}
+    assert len(case.vendor.asked("POST", UPLOAD)) == 2
+    assert len({request.url.params["path"] for request in case.vendor.asked("POST", UPLOAD)}) == 2
+    assert case.client().submit(FLOW, {"N": 1}).uploads == ()
+
+
+def test_a_file_that_is_not_there_stops_all(case, tmp_path):
+    """A name that is no file is refused before any other is uploaded and before anything is submitted."""
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"abc")
+    client = case.client()
+    for value, told in ((tmp_path / "b.csv", "does not exist"), (tmp_path, "is a folder: give a file, or zip it")):
+        with pytest.raises(InvalidRequest, match=told) as caught:
+            client.submit(FLOW, {"A": file, "B": value})
+        assert repr(str(value)) in str(caught.value)
+        with pytest.raises(InvalidRequest, match=told):
+            client.upload(value)
+    assert case.vendor.requests == []
+
+
+def test_a_name_that_is_no_text_is_refused(case, tmp_path):
+    """A file is not uploaded under half a character, which no request can carry."""
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"abc")
+    with pytest.raises(InvalidRequest, match="give it another"):
+        case.client().upload(file, "a\ud800.csv")
+    assert case.vendor.requests == []
+
+
+def test_a_payload_that_is_not_there(case, tmp_path):
+    """A payload that is no file is refused before any request, in either form of a path."""
+    for payload in (tmp_path / "none", str(tmp_path)):
+        with pytest.raises(InvalidRequest, match=r"does not exist|is a folder"):
+            case.client(check_parameters=True).submit(FLOW, payload=payload)
+    assert case.vendor.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "removed", "expected"),
+    [
+        ({"uploads": [201, (403, {"message": "no"})]}, 1, PermissionDenied),
+        ({"submission": (422, {"message": "no such workspace"})}, 2, InvalidParameters),
+        ({"submission": (502, "<html>")}, 0, SubmissionUncertain),
+    ],
+)
+def test_files_that_nothing_needs_are_removed(case, tmp_path, answers, removed, expected):
+    """Files of a submission that came to nothing are removed; where there may be a run, it may need them."""
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for file in files:
+        file.write_bytes(b"abc")
+    case.vendor.on("POST", UPLOAD, *answers.get("uploads", [201]))
+    case.vendor.on("POST", "/jobs", answers.get("submission", 202))
+    case.vendor.on("DELETE", ITEM, 204)
+    with pytest.raises(expected):
+        case.client().submit(FLOW, {"A": files})
+    assert len(case.vendor.asked("DELETE", ITEM)) == removed
+
+
+def test_files_that_cannot_be_removed(case, tmp_path, caplog):
+    """That removing fails hides nothing of what went wrong before; the log says what stays, without the credential."""
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"abc")
+    case.vendor.on("POST", UPLOAD, 201)
+    case.vendor.on("POST", "/jobs", (422, {"message": "no such workspace"}))
+    case.vendor.on("DELETE", ITEM, (403, {"message": f"not with {TOKEN}"}))
+    with pytest.raises(InvalidParameters, match="no such workspace"):
+        case.client().submit(FLOW, {"A": file})
+    (record,) = [record for record in caplog.records if record.name == "flowrunner.operations.files"]
+    assert "a.csv stays at the vendor" in record.getMessage()
+    assert "not with ***" in record.getMessage()
+
+
+def test_files_come_and_go(case, tmp_path):
+    """A file is uploaded under its own name or another, fetched again under any, and removed, gone or not."""
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"abc")
+    case.vendor.on("POST", UPLOAD, 201)
+    case.vendor.on("GET", DOWNLOAD, (200, b"abc"))
+    case.vendor.on("DELETE", ITEM, 204, (404, {"message": "gone"}))
+    client, told = case.client(), []
+    assert client.upload(file).name == "a.csv"
+    remote = client.upload(str(file), "b.csv", progress=lambda *step: told.append(step))
+
+    assert (remote.name, remote.size) == ("b.csv", 3)
+    assert remote.reference.startswith("$(FME_SHAREDRESOURCE_TEMP)/flowrunner-")
+    assert client.download(remote, tmp_path / "c.csv") == tmp_path / "c.csv"
+    client.download(str(remote), str(tmp_path / "d.csv"), progress=lambda *step: told.append(step))
+    assert (tmp_path / "c.csv").read_bytes() == (tmp_path / "d.csv").read_bytes() == b"abc"
+    assert told[-1] == (3, 3)
+    client.remove(remote)
+    client.remove(remote)
+    assert [request.url.params["path"] for request in case.vendor.asked("DELETE", ITEM)] == [
+        "/" + remote.reference.removeprefix("$(FME_SHAREDRESOURCE_TEMP)/")
+    ] * 2
+
+
+def test_progress_of_an_artifact(case, tmp_path):
+    """An artifact's download tells how much has come."""
+    run = case.run(job("success", resultDatasetDownloadUrl="https://fme.example.com/a.zip"))
+    case.vendor.on("GET", "/a.zip", (200, b"zipped"))
+    (artifact,), told = run.wait().artifacts, []
+    artifact.download(tmp_path / "x.zip", progress=lambda *step: told.append(step))
+    assert told == [(6, 6)]
+
+
+# A backend that has something to say
+
+
+def _remarking():
+    """A backend that asks the server first, and remarks on it."""
+
+    class Remarking(FmeFlowV4):
+        is_prepared = False
+
+        def prepare(self):
+            response = yield from send(Request("GET", "/first"))
+            self.is_prepared = True
+            return ("V4 was chosen", f"for {response.status} {TOKEN}")
+
+        def submit(self, submission):
+            accepted = yield from super().submit(submission)
+            return evolve(accepted, remarks=("V3 after all",))
+
+        def observe(self, ref, hold=0.0):
+            seen = yield from super().observe(ref, hold)
+            return evolve(seen, remarks=("its times have no zone",))
+
+    return Remarking
+
+
+def test_what_a_backend_remarks_is_told(case, connected, caplog):
+    """What there is to say about the connection is an event and a warning in the log, without the credential."""
+    case.vendor.on("GET", "/first", 200)
+    client = case.open(connected(backend=_remarking(), check_parameters=False), on_event=case.events.append)
+    client.submit(FLOW)
+    client.submit(FLOW)
+
+    remarks = [event.description for event in case.happened(events.Notice)]
+    assert remarks == ["V4 was chosen", "for 200 ***", "V3 after all", "V3 after all"]
+    logged = [(record.levelname, record.getMessage()) for record in caplog.records if record.name.startswith("flow")]
+    assert logged == [("WARNING", f"connection {client.name}: {remark}") for remark in remarks]
+    assert len(case.vendor.asked("GET", "/first")) == 1
+
+
+def test_what_is_odd_about_an_answer_is_told_with_its_news(case, connected):
+    """An answer's remarks are anomalies when it changes something, and are not repeated with every look."""
+    case.vendor.on("GET", "/first", 200)
+    case.vendor.on("GET", "/jobs/1", job("running"), job("running"), job("running"), job("success"))
+    connection = connected(backend=_remarking(), check_parameters=False, max_long_polls=0)
+    case.open(connection, on_event=case.events.append).submit(FLOW).wait()
+    assert [event.description for event in case.happened(events.Anomaly)] == ["its times have no zone"] * 2
+
+
+def test_a_server_that_cannot_be_asked_first(case, connected):
+    """While the server cannot be asked what it can do, it is unreachable, and following a run goes on trying."""
+    case.vendor.on("GET", "/first", httpx.ConnectError(f"refused {TOKEN}"))
+    case.vendor.on("GET", "/jobs/1", job("success"))
+    connection = connected(backend=_remarking(), retries=0)
+    client = case.open(connection, on_event=case.events.append)
+    health = client.health()
+    assert (health.reachable, "refused ***" in health.message) == (False, True)
+    with pytest.raises(TransportError):
+        client.describe(FLOW)
+    case.vendor.on("GET", "/first", httpx.ConnectError("refused"), 200)
+    run = client.attach(RunRef(client.name, "fme-flow-v4", FLOW, "1"))
+    assert run.wait().status.state is RunState.SUCCEEDED
+    assert len(case.happened(events.ContactFailed)) == len(case.happened(events.ContactRestored)) == 1
+
+
 # Waiting
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), timedelta(seconds=-1)])
+def test_a_wait_that_makes_no_sense(case, timeout):
+    """A negative wait, or one that is no number, is refused at the call, and nothing is asked or submitted."""
+    client = case.client()
+    run = client.attach(RunRef(client.name, "fme-flow-v4", FLOW, "1"))
+    for call_ in (run.wait, run.watch, lambda timeout: client.run(FLOW, timeout=timeout)):
+        with pytest.raises(InvalidRequest, match="0 seconds or more"):
+            call_(timeout)
+    assert case.vendor.requests == []
 
 
 def test_waiting_for_success(case):
@@ -686,15 +901,18 @@ def test_attaching(case):
 
 @pytest.mark.parametrize("backend", ["fme-flow", "fme-flow-v3", "fme-flow-v4"])
 def test_a_backend_of_the_family_will_do(case, backend):
-    """A reference made through another backend of the family is good."""
+    """A reference made through another backend of the family is good, also by settings given in place."""
     client = case.client()
     assert client.attach(RunRef(client.name, backend, FLOW, "1")).id == "1"
+    assert client.attach(RunRef(f"{backend}@fme.example.com", backend, FLOW, "1")).id == "1"
 
 
 @pytest.mark.parametrize(
     "ref",
     [
         RunRef("elsewhere", "fme-flow-v4", FLOW, "1"),
+        RunRef("fme-flow-v3@fme.example.com:8443", "fme-flow-v3", FLOW, "1"),
+        RunRef("fme.example.com", "fme-flow-v4", FLOW, "1"),
         RunRef("fme-flow-v4@fme.example.com", "invision", FLOW, "1"),
         RunRef("fme-flow-v4@fme.example.com", "fme-flowers", FLOW, "1"),
         "1",
@@ -763,7 +981,7 @@ def test_watching_for_so_long(case):
     """The timeout is one for all changes together, and ends in WaitTimeout."""
     run = case.run(job("queued"), *[job("running", statusMessage=str(number)) for number in range(999)])
     seen = []
-    with pytest.raises(WaitTimeout):
+    with pytest.raises(WaitTimeout, match="within 10 s"):
         seen.extend(run.watch(timeout=10))
     assert pytest.approx(case.clock.monotonic()) == 10
     case.vendor.on("GET", "/jobs/1", 500)
@@ -910,12 +1128,12 @@ def test_so_many_runs(case, limit, ids, requests):
         ("running", [["running"]]),
         (RunState.FAILED, [["failure"]]),
         (["queued", RunState.CANCELLED], [["queued"], ["cancelled"]]),
-        ((), [["queued", "running"], ["success", "failure", "cancelled"]]),
+        ((), []),
         ("waiting", []),
     ],
 )
 def test_runs_in_a_state(case, state, asked):
-    """One state or several; what the vendor has no word for is an empty list, not an error."""
+    """One state or several; none, or what the vendor has no word for, is an empty list and not an error."""
     case.vendor.on("GET", "/jobs", _listed())
     assert list(case.client().runs(state=state, flow=FLOW)) == []
     assert asked == [request.url.params.get_list("status") for request in case.vendor.requests]
@@ -924,9 +1142,9 @@ def test_runs_in_a_state(case, state, asked):
 
 @pytest.mark.parametrize("query", [{"state": "done"}, {"state": ["running", "done"]}, {"limit": -1}])
 def test_a_list_that_cannot_be_asked_for(case, query):
-    """No such state, or less than none, is refused before any request, and the states are named."""
+    """No such state, or less than none, is refused at the call, before any request, and the states are named."""
     with pytest.raises(InvalidRequest, match=r"states are submitting, queued|less than 0") as caught:
-        list(case.client().runs(**query))
+        case.client().runs(**query)
     assert caught.value.connection
     assert case.vendor.requests == []
 
@@ -946,6 +1164,12 @@ def test_describing(case):
     with pytest.raises(FlowNotFound, match="case-sensitive") as caught:
         case.client().describe(FLOW)
     assert "fme-flow-v4@fme.example.com" in str(caught.value)
+
+
+def test_describing_is_repeated(case):
+    """Who asks for a description gets it, though the vendor fails in passing."""
+    case.vendor.on("GET", DESCRIPTION, 503, httpx.ReadError("x"), (200, SPEC))
+    assert case.client(retries=2).describe(FLOW).parameter("MAXY").maximum == 90
 
 
 def test_health(case):
@@ -1216,6 +1440,11 @@ def test_capabilities_are_checked_before_any_request(case, connected):
         (lambda: client.describe(FLOW), "DESCRIBE"),
         (client.health, "HEALTH"),
         (lambda: client.submit(FLOW, {"a": 1}), "PARAMETERS"),
+        (lambda: client.submit(FLOW, payload=b"x"), "PAYLOAD"),
+        (lambda: client.upload(__file__), "UPLOAD"),
+        (lambda: client.download("x", "y"), "UPLOAD"),
+        (lambda: client.remove(RemoteFile(name="x", reference="y")), "UPLOAD"),
+        (lambda: list(run.logs()), "LOGS"),
         (lambda: client.run(FLOW, server_wait=True), "SERVER_WAIT"),
     ):
         with pytest.raises(UnsupportedOperation, match=name):

@@ -1,10 +1,13 @@
 """Checking parameters against a description."""
 
+from datetime import UTC, date, datetime
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flowrunner.models import FlowSpec, ParameterKind, ParameterSpec
+from flowrunner.models import FlowSpec, ParameterKind, ParameterSpec, RemoteFile
 from flowrunner.parameters import problems
 
 
@@ -68,6 +71,29 @@ def test_missing_is_what_is_required_without_a_default(required, default, missin
     assert ("P" in problems(spec, {})) is missing
 
 
+@pytest.mark.parametrize(
+    ("default", "given", "missing"),
+    [
+        (None, {}, {"B", "C"}),
+        ("simple", {}, {"C"}),
+        ("full", {}, {"B", "C"}),
+        ("simple", {"A": "full"}, {"B", "C"}),
+        ("full", {"A": "simple"}, {"C"}),
+        (None, {"A": 1}, {"B"}),
+        ("simple", {"A": None}, {"B", "C"}),
+        (None, {"A": ["full", "simple"]}, {"C"}),
+        (["simple", 1], {}, set()),
+        (None, {"A": ()}, {"B", "C"}),
+        ("simple", {"B": 2}, {"C"}),
+    ],
+)
+def test_what_a_choice_disables_is_not_missing(default, given, missing):
+    """A required parameter that a value of another, given or default, puts out of use need not be given."""
+    choice = ParameterSpec(name="A", multiple=True, default=default, disables={"simple": ("B", "other"), "1": ("C",)})
+    spec = FlowSpec("f", (ParameterSpec(name="B", required=True), choice, ParameterSpec(name="C", required=True)))
+    assert set(problems(spec, given)) == missing
+
+
 def test_a_text_for_people_is_never_missing():
     """A message takes no value, so none can be missing; a value for it is a mistake."""
     spec = FlowSpec("f", (ParameterSpec(name="P", kind=ParameterKind.MESSAGE, required=True),))
@@ -122,13 +148,42 @@ def test_what_is_no_flag(value):
 @pytest.mark.parametrize(
     "kind",
     [kind for kind in ParameterKind if kind not in {
-        ParameterKind.NUMBER, ParameterKind.INTEGER, ParameterKind.BOOLEAN, ParameterKind.MESSAGE
+        ParameterKind.NUMBER, ParameterKind.INTEGER, ParameterKind.BOOLEAN, ParameterKind.MESSAGE, ParameterKind.DATE,
+        ParameterKind.DATETIME, ParameterKind.FILE, ParameterKind.OBJECT,
     }],
 )  # fmt: skip
 @pytest.mark.parametrize("value", ["", "x", 1, True, {"a": 1}])
 def test_other_kinds_are_left_to_the_server(kind, value):
-    """Dates, files, colours and the like have too many spellings to be judged here."""
+    """Folders, colours and the like have too many spellings to be judged here."""
     assert problem(value, kind=kind) is None
+
+
+DAY, MOMENT, REMOTE = date(2026, 3, 1), datetime(2026, 3, 1, tzinfo=UTC), RemoteFile(name="a", reference="b")
+TAKEN = {
+    ParameterKind.DATE: [DAY, MOMENT, 20260301],
+    ParameterKind.DATETIME: [DAY, MOMENT, 20260301120000],
+    ParameterKind.FILE: [Path("a.csv"), REMOTE],
+    ParameterKind.OBJECT: [{}, {"a": 1}],
+}
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_what_cannot_be_a_value_of_its_kind(kind):
+    """Dates, files and objects are taken as Python has them, or as text; what is none for certain is told."""
+    for value in (*TAKEN[kind], "", "any text"):
+        assert problem(value, kind=kind) is None
+    for value in (True, 1.5, object, b"x", *(value for other in TAKEN for value in TAKEN[other][:2])):
+        fits = isinstance(value, tuple(type(each) for each in TAKEN[kind])) and value is not True
+        assert (problem(value, kind=kind) is None) is fits, value
+
+
+def test_objects_come_alone_or_as_a_list():
+    """A list of objects is for a parameter that takes several, each of which is looked at."""
+    several = {"kind": ParameterKind.OBJECT, "multiple": True}
+    assert problem([{"a": 1}, "{}"], **several) is None
+    assert problem({"a": 1}, **several) is None
+    assert problem([{"a": 1}, 2], **several) == "2 is not an object: give a dict"
+    assert problem([{"a": 1}], kind=ParameterKind.OBJECT) == "takes one value, not a list"
 
 
 # Ranges
@@ -247,6 +302,7 @@ SPEC = st.builds(
     minimum_exclusive=st.booleans(),
     maximum_exclusive=st.booleans(),
     multiple_of=st.none() | st.floats(),
+    disables=st.dictionaries(st.text(max_size=2), st.lists(st.sampled_from("PQ")).map(tuple), max_size=2),
 )
 
 

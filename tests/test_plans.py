@@ -7,8 +7,9 @@ from attrs.exceptions import FrozenInstanceError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowrunner import plans
 from flowrunner.errors import InvalidRequest, TransportError
-from flowrunner.plans import Call, Page, Request, Response, call, path, send
+from flowrunner.plans import Call, FileBody, Page, Request, Response, call, path, send
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,36 @@ def test_contents_are_not_in_representations():
     assert "payload" not in repr(Response(200, {}, b"payload"))
 
 
-@pytest.mark.parametrize("value", [Request("GET", "/"), Response(200), Call(int), Page(())])
+@pytest.mark.parametrize("size", [0, 1, plans.CHUNK, plans.CHUNK + 1])
+def test_a_body_is_read_in_pieces(tmp_path, size):
+    """What stands before, in and behind the file comes in order, in pieces of bounded size and none of them empty."""
+    file = tmp_path / "x"
+    file.write_bytes(b"x" * size)
+    for body in (FileBody(file), FileBody(file, b"before", b"after")):
+        pieces = list(body.chunks())
+        assert b"".join(pieces) == body.before + b"x" * size + body.after
+        assert body.size() == sum(map(len, pieces))
+        assert all(0 < len(piece) <= plans.CHUNK for piece in pieces)
+
+
+def test_a_body_without_a_file():
+    """A body may be bytes alone, or nothing at all; they are not printed."""
+    assert (FileBody(before=b"ab", after=b"c").size(), list(FileBody(before=b"ab", after=b"c").chunks())) == (
+        3, [b"ab", b"c"],
+    )  # fmt: skip
+    assert (FileBody().size(), list(FileBody().chunks())) == (0, [])
+    assert "payload" not in repr(FileBody(before=b"payload", after=b"payload"))
+
+
+def test_a_body_whose_file_is_gone(tmp_path):
+    """That is the system's own error."""
+    body = FileBody(tmp_path / "none")
+    for use in (body.size, lambda: list(body.chunks())):
+        with pytest.raises(FileNotFoundError):
+            use()
+
+
+@pytest.mark.parametrize("value", [Request("GET", "/"), Response(200), Call(int), Page(()), FileBody()])
 def test_steps_are_frozen(value):
     """Steps and answers are plain data that nobody changes on the way."""
     with pytest.raises(FrozenInstanceError):

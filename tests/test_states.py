@@ -182,12 +182,32 @@ def test_a_meaning_is_read_as_configuration_writes_it(text, meaning):
     [
         "", "/", "complete", "run", "failed/by_us", "failed/warnings", "cancelled/flow", "waiting/flow",
         "running/flow", "running/user_input", "queued/warnings", "succeeded/flow", "failed/flow/more", "failed / flow",
+        "submitting", "unknown", "Unknown/flow",
     ],
 )  # fmt: skip
 def test_a_meaning_that_makes_no_sense_is_refused(text):
-    """Neither an unknown state nor a detail that its state does not have is guessed at."""
+    """No guess at an unknown state or a detail that its state lacks; and no word says that there is no word yet."""
     with pytest.raises(ValueError):
         parse_meaning(text)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+def test_another_spelling_is_no_news(spelling):
+    """A vendor that writes the same word in two ways has said the same: the first spelling stays, and its payload."""
+    first = after(Track(), "IN_PROCESS")
+    track, anomaly = see(first, spelling("IN_PROCESS"), raw=b"other")
+    assert (track.status.vendor_status, track.status.raw, anomaly) == ("IN_PROCESS", None, None)
+    assert not changed(first.status, track.status)
+
+
+@pytest.mark.parametrize("word", ["success", "FME_FAILURE", "ABORTED"])
+def test_a_word_that_says_nothing_does_not_replace_an_end(word):
+    """`complete` after the word that said how the run ended is not shown in its place; before, it is."""
+    ended = after(Track(), "complete", word)
+    assert ended.status.vendor_status == word
+    again, anomaly = see(ended, "COMPLETED")
+    assert (again.status.vendor_status, anomaly) == (word, None)
+    assert after(Track(), "running", "complete").status.vendor_status == "complete"
 
 
 # Rules
@@ -621,6 +641,17 @@ def test_an_accepted_cancellation_holds(state, outcome):
     assert (track.status.state, track.cancel_accepted, track.status.message) == (RunState.CANCELLING, True, "m")
 
 
+@pytest.mark.parametrize("state", sorted({*LIVE, RunState.CANCELLING}))
+def test_a_confirmation_without_a_look_is_the_end(state):
+    """A vendor that says the run is cancelled, and shows nothing of it, is believed: by us, at that moment."""
+    known = track_of(state, message="m")
+    track = cancel_answered(known, CancelOutcome.CONFIRMED, shown=False, observed_at=LATER)
+    status = track.status
+    assert (status.state, status.cause, status.reason) == (RunState.CANCELLED, Cause.BY_US, None)
+    assert (status.message, status.observed_at, track.cancel_accepted) == ("m", LATER, True)
+    assert cancel_answered(known, CancelOutcome.REQUESTED, shown=False).status.state is RunState.CANCELLING
+
+
 @pytest.mark.parametrize("state", RunState)
 def test_a_cancellation_that_came_too_late_changes_nothing(state):
     """TOO_LATE says nothing but that the run had ended; its word is read by the reducer."""
@@ -632,7 +663,10 @@ def test_a_cancellation_that_came_too_late_changes_nothing(state):
 def test_a_cancellation_changes_no_end(state):
     """A run that has ended, or is being cancelled, stays so."""
     known = track_of(state)
-    assert evolve(known, cancel_accepted=True) == cancel_answered(known, CancelOutcome.REQUESTED)
+    accepted = evolve(known, cancel_accepted=True)
+    assert accepted == cancel_answered(known, CancelOutcome.REQUESTED)
+    if state is not RunState.CANCELLING:
+        assert accepted == cancel_answered(known, CancelOutcome.CONFIRMED, shown=False, observed_at=LATER)
 
 
 # News
@@ -746,4 +780,4 @@ def test_an_end_is_known_in_any_order(final, live, data):
     for moment, word in data.draw(st.permutations(asked)):
         track, _ = see(track, word, asked_at=moment)
     assert WORDS[fold(final)].state is track.status.state
-    assert final == track.status.vendor_status or fold(track.status.vendor_status) == "complete"
+    assert final == track.status.vendor_status

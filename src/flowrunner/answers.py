@@ -52,9 +52,11 @@ def json_of(response: Response) -> Any:
         return _DECODER.decode(response.content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         pass  # these errors hold the whole body, which is not for everybody's eyes
-    body = response.content.strip()
-    what = "HTML" if body.startswith(b"<") else "something that is not JSON" if body else "nothing"
-    raise senseless(response, f"{what} where JSON was expected")
+    raise senseless(response, f"{_kind_of(response.content.strip())} where JSON was expected")
+
+
+def _kind_of(body: bytes) -> str:
+    return "HTML" if body.startswith(b"<") else "something that is not JSON" if body else "nothing"
 
 
 def _reject_constant(name: str) -> Any:

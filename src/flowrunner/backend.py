@@ -185,11 +185,19 @@ class Upload:
 
 @frozen
 class Accepted:
-    """The vendor has the run: its id, what the answer says about its state, and what there is to say about that."""
+    """The vendor has the run.
+
+    Attributes:
+        id: the vendor's id.
+        observation: what the answer says about its state.
+        remarks: what there is to say about that.
+        uploads: files that were brought to the vendor for it.
+    """
 
     id: str
     observation: Observation = field(factory=Observation)
     remarks: tuple[str, ...] = ()
+    uploads: tuple[RemoteFile, ...] = ()
 
 
 @frozen
@@ -242,6 +250,7 @@ class Backend:
         capabilities: what it can do; checked before any request.
         words: the vendor's status words, folded (see `states.fold`), and what they mean.
         options: names in `SubmitOptions.extra` that it understands, with a help text each.
+        instead: options of other backends of its family, each with what to use in its place.
         runs_payloads_at_once: a run with a payload is best started by the request that also waits for its end.
         max_hold: seconds the vendor may be asked to hold a request (LONG_POLL); proxies cut what lasts longer.
     """
@@ -252,6 +261,7 @@ class Backend:
     capabilities: frozenset[Capability] = frozenset()
     words: ClassVar[Mapping[str, Meaning]] = {}
     options: ClassVar[Mapping[str, str]] = {}
+    instead: ClassVar[Mapping[str, str]] = {}
     max_hold: ClassVar[float] = 20.0
     runs_payloads_at_once: bool = False
 

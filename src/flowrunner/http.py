@@ -11,6 +11,7 @@ import json
 import os
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, urlencode
@@ -85,7 +86,7 @@ def _backoff(error: Exception) -> bool | float:
     return error.wait if isinstance(error, _Again) else False
 
 
-class Wire:
+class Wire(ABC):
     """What both sessions share: building requests, choosing transports, judging outcomes.
 
     Args:
@@ -138,9 +139,9 @@ class Wire:
             timeout = _timeouts(self._settings.timeout, wait if at_most is None else min(wait, at_most))
         return httpx.Request(request.method, url, headers=headers, content=content, extensions={"timeout": timeout})
 
+    @abstractmethod
     def _streamed(self, body: FileBody, progress: Progress | None) -> Any:
         """The body in chunks, as the session's own kind of iterator."""
-        raise NotImplementedError
 
     def _check_open(self) -> None:
         if self._closed:
@@ -173,6 +174,8 @@ class Wire:
     def _again(self, request: Request, outcome: Response | TransportError) -> bool | float:
         """Whether to send it again: False, True after the usual backoff, or the seconds the vendor wants first."""
         if isinstance(outcome, TransportError):
+            if outcome.retry_after is not None:  # it did not get its turn, nor would it soon
+                return False
             return outcome.transient and (request.repeatable or not outcome.maybe_arrived)
         if outcome.status not in PASSING:
             return False

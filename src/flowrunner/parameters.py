@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from flowrunner.models import ParameterKind
+from flowrunner.models import ParameterKind, RemoteFile
 from flowrunner.nearmiss import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
     from flowrunner.models import FlowSpec, ParameterSpec
 
@@ -19,18 +22,31 @@ __all__ = ["problems"]
 def problems(spec: FlowSpec, parameters: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with the parameters, as far as the description tells: a text per parameter, by its name.
 
-    A parameter is missing only if the description says that it is required and gives no default. What the description
-    leaves open is left to the server.
+    A parameter is missing only if the description says that it is required and gives no default, and no value of
+    another, given or default, disables it. What the description leaves open is left to the server.
     """
+    disabled = frozenset(_disabled(spec, parameters))
     found = {name: _unknown(spec, name) for name in parameters if spec.parameter(name) is None}
     for parameter in spec.parameters:
         if parameter.name in parameters:
             problem = _problem(parameter, parameters[parameter.name])
             if problem is not None:
                 found[parameter.name] = problem
-        elif parameter.required and parameter.default is None and parameter.kind is not ParameterKind.MESSAGE:
+        elif _must_be_given(parameter) and parameter.name not in disabled:
             found[parameter.name] = "is required and has no default: give it a value"
     return found
+
+
+def _must_be_given(spec: ParameterSpec) -> bool:
+    return spec.required is True and spec.default is None and spec.kind is not ParameterKind.MESSAGE
+
+
+def _disabled(spec: FlowSpec, parameters: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the parameters that the values of others put out of use."""
+    for parameter in spec.parameters:
+        chosen = parameters.get(parameter.name, parameter.default)
+        for value in chosen if isinstance(chosen, list | tuple) else () if chosen is None else (chosen,):
+            yield from parameter.disables.get(_text(value), ())
 
 
 def _unknown(spec: FlowSpec, name: str) -> str:
@@ -55,9 +71,20 @@ def _single(spec: ParameterSpec, value: Any) -> str | None:
         return _number(spec, value)
     if spec.kind is ParameterKind.BOOLEAN:
         return _boolean(spec, value)
+    if spec.kind in _TAKEN and (isinstance(value, bool) or not isinstance(value, _TAKEN[spec.kind][0])):
+        return f"{_shown(spec, value)} is not {_TAKEN[spec.kind][1]}"
     if spec.choices and not spec.open_choices and not _among(value, spec.choices):
         return f"{_shown(spec, value)} is not among the choices: {', '.join(map(str, spec.choices))}"
     return None
+
+
+_TAKEN: Final[Mapping[ParameterKind, tuple[tuple[type, ...], str]]] = {
+    ParameterKind.DATE: ((date, str, int), "a date, nor text that could be one"),
+    ParameterKind.DATETIME: ((date, str, int), "a date and time, nor text that could be one"),
+    ParameterKind.FILE: ((Path, RemoteFile, str), "a file: give a Path, what `upload` returned, or the vendor's text"),
+    ParameterKind.OBJECT: ((Mapping, str), "an object: give a dict"),
+}
+"""What may be a value of a kind; whether it is one is left to the server."""
 
 
 def _number(spec: ParameterSpec, value: Any) -> str | None:

@@ -37,6 +37,22 @@ def test_simulate_prints_settings_that_work(cli, served, tmp_path):
     assert "Stopped after 0 requests." in ended.stderr
 
 
+@pytest.mark.parametrize("vendor", ["fme-flow", "fme-flow-v3", "fme-flow-v4"])
+def test_every_vendor_is_simulated(cli, served, vendor):
+    """Each is served under the name of the backend that speaks with it, and the help names it."""
+    port, seen = _free_port(), []
+
+    def ask():
+        with flowrunner.connect(backend=vendor, base_url=f"http://127.0.0.1:{port}", token="open") as client:
+            seen.append(client.health().authenticated)
+
+    served.append(ask)
+    ended = cli("simulate", vendor, "--port", port, "--token", "open", "--json")
+
+    assert (ended.code, ended.record["backend"], seen) == (0, vendor, [True])
+    assert vendor in cli("simulate", "--help").stdout
+
+
 def test_simulate_serves_where_it_says(cli, served, capsys):
     """With --json, one line is enough for `connect`; port and token are those asked for."""
     port = _free_port()

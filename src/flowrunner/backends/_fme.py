@@ -21,16 +21,18 @@ from flowrunner.errors import (
     PermissionDenied,
     ProtocolError,
     RunNotFound,
+    UnsupportedOption,
 )
-from flowrunner.models import ArtifactSource, RemoteFile, seconds
+from flowrunner.models import ArtifactSource, ParameterKind, RemoteFile, seconds
 from flowrunner.plans import Request, send
 from flowrunner.secret import Secret  # noqa: TC001 - annotations of settings are read at run time
 from flowrunner.states import Meaning, Observation, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from flowrunner.backend import Backend
     from flowrunner.models import Progress, RunRef
     from flowrunner.plans import Plan, Response
 
@@ -43,6 +45,8 @@ __all__ = [
     "answer_of",
     "artifacts_of",
     "authorization",
+    "check_extra",
+    "dataset_role",
     "error_in",
     "flow_error_in",
     "from_milliseconds",
@@ -121,6 +125,35 @@ def split_flow(flow: str) -> tuple[str, str]:
     return repository, workspace
 
 
+def check_extra(extra: Iterable[str], backend: type[Backend]) -> None:
+    """See that an interface has the options: `fme-flow` takes those of both, and knows late which one it speaks.
+
+    Raises:
+        UnsupportedOption: it lacks one.
+    """
+    for option in extra:
+        if option not in backend.options:
+            raise UnsupportedOption(
+                f"backend {backend.name!r} has no option {option!r}: {backend.instead[option]}", option=option
+            )
+
+
+def dataset_role(kind: ParameterKind, name: str, words: Iterable[str], *, must_exist: bool) -> str | None:
+    """Whether a parameter names a dataset that the workspace reads or writes, as far as one can tell.
+
+    Its type says so in some cases; FME itself names the parameters of datasets `SourceDataset_GML` and
+    `DestDataset_SHAPE`; and what has to exist already is read.
+    """
+    if kind not in {ParameterKind.FILE, ParameterKind.FOLDER}:
+        return None
+    words, name = set(words), name.casefold()
+    if words & {"SOURCE", "DEST", "DESTINATION"}:
+        return "source" if "SOURCE" in words else "destination"
+    if name.startswith(("source", "dest")):
+        return "source" if name.startswith("source") else "destination"
+    return "source" if must_exist or "SRC" in words else None
+
+
 def whole_seconds(duration: float | timedelta | None, option: str) -> int | None:
     """A duration as the vendor takes it: whole seconds, at least one.
 
@@ -130,8 +163,8 @@ def whole_seconds(duration: float | timedelta | None, option: str) -> int | None
     if duration is None:
         return None
     length = seconds(duration)
-    if length < 1:
-        raise InvalidRequest(f"option {option} must be at least one second, not {length:g}")
+    if not 1 <= length < float("inf"):
+        raise InvalidRequest(f"option {option} is whole seconds, at least one second, not {length:g}")
     return int(length)
 
 
@@ -142,9 +175,9 @@ def json_value(name: str, value: Any) -> Any:
         InvalidParameters: the value has no JSON form.
     """
     if isinstance(value, datetime):
-        return value.strftime("%Y%m%d%H%M%S")
+        return f"{value.year:04d}{value:%m%d%H%M%S}"
     if isinstance(value, date):
-        return value.strftime("%Y%m%d")
+        return f"{value.year:04d}{value:%m%d}"
     if isinstance(value, list | tuple):
         return [json_value(name, item) for item in value]
     if isinstance(value, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -12,12 +13,14 @@ from attrs import evolve
 
 from flowrunner.backend import Upload
 from flowrunner.backends._fme import answer_of, error_in
-from flowrunner.errors import FlowrunnerError, InvalidRequest, VendorError
+from flowrunner.errors import FlowrunnerError, InvalidRequest, SubmissionUncertain, VendorError
 from flowrunner.models import ParameterKind, RemoteFile
 from flowrunner.plans import FileBody
 
 if TYPE_CHECKING:
-    from flowrunner.backend import Backend, Submission
+    from collections.abc import Callable
+
+    from flowrunner.backend import Accepted, Backend, Submission
     from flowrunner.models import FlowSpec
     from flowrunner.plans import Plan, Response
 
@@ -28,16 +31,15 @@ __all__ = [
     "file_at",
     "multipart",
     "payload_body",
-    "payload_uploaded",
     "remote_file",
     "removed",
     "upload_error_in",
+    "with_payload_uploaded",
 ]
 
 TEMP: Final = "FME_SHAREDRESOURCE_TEMP"
 """The connection uploads go to: the vendor empties it by age."""
 OCTETS: Final = "application/octet-stream"
-BOUNDARY: Final = "flowrunner-5f1d0c9e7a2b4c3d"
 
 
 def remote_file(folder: str, name: str, size: int | None) -> RemoteFile:
@@ -60,20 +62,20 @@ def file_at(reference: str) -> tuple[str, list[str]]:
 
 def content_disposition(name: str) -> str:
     """The header that names an upload. Non-ASCII names go as RFC 5987 has it, in quotes, as the vendor documents."""
-    if name.isascii() and '"' not in name and "\\" not in name:
+    if name.isascii() and name.isprintable() and '"' not in name and "\\" not in name:
         return f'attachment; filename="{name}"'
     return f"attachment; filename*=UTF-8''\"{quote(name, safe='')}\""
 
 
-def multipart(field: str, name: str, content: FileBody) -> tuple[str, FileBody]:
-    """A form with one file: its content type, and its body."""
+def multipart(field: str, name: str, content: FileBody, boundary: str) -> tuple[str, FileBody]:
+    """A form with one file: its content type, and its body. The boundary must not stand in the file."""
     escaped = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
     head = (
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="{escaped}"\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{escaped}"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n"
     )
-    body = evolve(content, before=head.encode() + content.before, after=f"\r\n--{BOUNDARY}--\r\n".encode())
-    return f"multipart/form-data; boundary={BOUNDARY}", body
+    body = evolve(content, before=head.encode() + content.before, after=f"\r\n--{boundary}--\r\n".encode())
+    return f"multipart/form-data; boundary={boundary}", body
 
 
 def upload_error_in(response: Response, name: str) -> FlowrunnerError:
@@ -104,17 +106,36 @@ def payload_body(payload: Any) -> FileBody:
     raise InvalidRequest(f"a payload is bytes or the path of a file, not {type(payload).__name__}")
 
 
-def payload_uploaded(backend: Backend, submission: Submission) -> Plan[Submission]:
-    """The submission with its payload brought to the vendor, and a parameter that refers to it."""
+def with_payload_uploaded(
+    backend: Backend, submission: Submission, start: Callable[[Submission], Plan[Accepted]]
+) -> Plan[Accepted]:
+    """Start the submission, its payload brought to the vendor first, and a parameter that refers to it.
+
+    The file is taken away again where certainly nothing was started.
+    """
     if submission.payload is None:
-        return submission
+        return (yield from start(submission))
     parameter = submission.options.extra.get("payload_parameter")
     if parameter is None:
         parameter = _source_parameter((yield from backend.describe(submission.flow)))
     content = payload_body(submission.payload)
     name = "payload" if content.path is None else content.path.name
     file = yield from backend.upload(Upload(name=name, folder=submission.upload_folder, content=content))
-    return evolve(submission, payload=None, parameters={**submission.parameters, parameter: file})
+    ready = evolve(submission, payload=None, parameters={**submission.parameters, parameter: file})
+    try:
+        accepted = yield from start(ready)
+    except SubmissionUncertain:
+        raise
+    except FlowrunnerError:
+        yield from _removed_quietly(backend, file)
+        raise
+    return evolve(accepted, uploads=(file,))
+
+
+def _removed_quietly(backend: Backend, file: RemoteFile) -> Plan[None]:
+    """What went wrong before matters more than that the file stays."""
+    with suppress(FlowrunnerError):
+        yield from backend.remove(file)
 
 
 def _source_parameter(spec: FlowSpec) -> str:

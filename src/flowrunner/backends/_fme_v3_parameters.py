@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from flowrunner.backends._fme import dataset_role
 from flowrunner.models import ParameterKind, ParameterSpec
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def parameters_in(body: Any) -> Iterator[ParameterSpec]:
 def _parameter(entry: Mapping[str, Any]) -> ParameterSpec:
     kind, default = _kind(entry), entry.get("defaultValue")
     optional = entry.get("optional")
-    options = [option for option in entry.get("listOptions") or [] if isinstance(option, dict) and "value" in option]
+    options = _options(entry)
     is_closed = kind is ParameterKind.CHOICE and "_OR_" not in _type(entry) and not entry.get("featuregrouping")
     return ParameterSpec(
         name=entry["name"],
@@ -81,35 +82,43 @@ def _parameter(entry: Mapping[str, Any]) -> ParameterSpec:
         maximum=_number(entry.get("maximum")),
         minimum_exclusive=entry.get("minimumExclusive") is True,
         maximum_exclusive=entry.get("maximumExclusive") is True,
-        prompt=str(entry["description"]) if entry.get("description") else entry["name"],
-        role=_role(entry),
-        disables={str(option["value"]): _names(option.get("disabledParameters")) for option in options},
+        prompt=_text(entry, "description") or entry["name"],
+        role=dataset_role(kind, entry["name"], _type(entry).split("_"), must_exist=_type(entry).endswith("_MUSTEXIST")),
+        disables={
+            option["value"]: _names(option.get("disabledParameters"))
+            for option in options
+            if isinstance(option["value"], str)
+        },
         vendor_type=_type(entry) or None,
     )
 
 
+def _options(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    options = entry.get("listOptions")
+    entries = options if isinstance(options, list) else []
+    return [option for option in entries if isinstance(option, dict) and "value" in option]
+
+
 def _type(entry: Mapping[str, Any]) -> str:
-    return str(entry.get("type") or "").upper()
+    return _text(entry, "type").upper()
+
+
+def _text(entry: Mapping[str, Any], key: str) -> str:
+    value = entry.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def _kind(entry: Mapping[str, Any]) -> ParameterKind:
-    by_model = MODELS.get(str(entry.get("model")))
+    by_model = MODELS.get(_text(entry, "model"))
     if by_model is not None:
         return by_model
-    return next((kind for text, kind in KINDS if text in _type(entry)), ParameterKind.OTHER)
+    unknown = ParameterKind.CHOICE if _options(entry) else ParameterKind.OTHER
+    return next((kind for text, kind in KINDS if text in _type(entry)), unknown)
 
 
 def _is_multiple(entry: Mapping[str, Any], default: Any) -> bool:
     model = entry.get("model")
     return model in LISTS if isinstance(model, str) else isinstance(default, list)
-
-
-def _role(entry: Mapping[str, Any]) -> str | None:
-    """Whether it names a dataset the workspace reads or writes, as far as the type tells."""
-    words = _type(entry).split("_")
-    if "SOURCE" in words or "SRC" in words:
-        return "source"
-    return "destination" if "DEST" in words or "DESTINATION" in words else None
 
 
 def _names(disabled: Any) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from flowrunner.backends._fme import dataset_role
 from flowrunner.models import ParameterKind, ParameterSpec
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ KINDS: Final[Mapping[str, ParameterKind]] = {
     "directory": ParameterKind.FOLDER,
     "color": ParameterKind.COLOR,
     "url": ParameterKind.URL,
+    "object": ParameterKind.OBJECT,
+    "objectlist": ParameterKind.OBJECT,
 }
 """By the vendor's `type`, folded."""
 
@@ -44,8 +47,11 @@ VALUE_KINDS: Final[Mapping[str, ParameterKind]] = {
 }
 """By the vendor's `valueType`, where that is more precise."""
 
-MULTIPLE: Final = frozenset({"listbox", "multi", "list"})
+MULTIPLE: Final = frozenset({"listbox", "multi", "list", "objectlist"})
 """Types that take a JSON array, as does any parameter whose default is one (observed)."""
+
+CONNECTIONS: Final = ("dbConnections", "webConnections")
+"""What a choice is from, where the server would look it up (observed)."""
 
 LIST_KEYS: Final = ("items", "parameters", "publishedParameters", "value")
 """Where some servers, or what stands before them, put the list; the vendor sends it bare (observed)."""
@@ -100,6 +106,9 @@ def _parameter(entry: Mapping[str, Any], group: tuple[str, ...]) -> ParameterSpe
         multiple_of=_number(limits.get("multipleOf")),
         prompt=_label(entry),
         group=group,
+        role=dataset_role(
+            kind, entry["name"], _type(entry).upper().split("_"), must_exist=entry.get("validateExistence") is True
+        ),
         vendor_type=str(entry.get("type")) if entry.get("type") is not None else None,
     )
 
@@ -109,6 +118,8 @@ def _type(entry: Mapping[str, Any]) -> str:
 
 
 def _kind(entry: Mapping[str, Any]) -> ParameterKind:
+    if _nested(entry, "choiceSettings").get("choiceSet") in CONNECTIONS:
+        return ParameterKind.CONNECTION
     kind = KINDS.get(_type(entry), ParameterKind.OTHER)
     if kind is ParameterKind.DATETIME and entry.get("format") == "date":
         return ParameterKind.DATE

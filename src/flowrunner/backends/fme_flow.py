@@ -101,6 +101,8 @@ class FmeFlow(Backend):
                 "an FME Flow server",
                 transient=True,
             )
+        if self._chosen is not None:  # by another call, while this one was asking
+            return ()
         return self._choose(self._v4 if build >= FIRST_V4_BUILD else self._v3, f"the server is of build {build}")
 
     def _build(self) -> Plan[int | None]:

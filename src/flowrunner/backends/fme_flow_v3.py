@@ -23,6 +23,7 @@ from flowrunner.backends._fme import (
     artifacts_of,
     authorization,
     cancel_answer,
+    check_extra,
     error_in,
     fetch,
     flow_error_in,
@@ -47,10 +48,10 @@ from flowrunner.backends._fme_files import (
     content_disposition,
     file_at,
     payload_body,
-    payload_uploaded,
     remote_file,
     removed,
     upload_error_in,
+    with_payload_uploaded,
 )
 from flowrunner.backends._fme_v3_parameters import parameters_in
 from flowrunner.convert import read, read_item, utc
@@ -90,6 +91,11 @@ ACTIVE: Final = frozenset({RunState.QUEUED, RunState.RUNNING, RunState.WAITING})
 COMPLETED: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
 
 
+def _is_zone(_owner: object, _attribute: object, value: str | None) -> None:
+    if value is not None:
+        zone_of(value)
+
+
 @frozen(kw_only=True)
 class FmeFlowV3Settings(FmeSettings):
     """The settings of an FME Flow connection over V3."""
@@ -97,6 +103,7 @@ class FmeFlowV3Settings(FmeSettings):
     time_zone: str | None = setting(
         "Zone of times the server writes without one: +02:00 or Europe/Oslo; else what the server's /info says.",
         default=None,
+        validator=_is_zone,
     )
 
 
@@ -202,6 +209,9 @@ class FmeFlowV3(Backend):
         "priority": "1 to 200; the vendor deprecated it, the queue decides.",
         "rtc": "Run until cancelled: the server starts the job again whenever it ends.",
     }
+    instead: ClassVar[Mapping[str, str]] = {
+        "max_total_life_time": "V3 of FME Flow has no limit for both; use max_run_time and max_queue_time",
+    }
 
     settings: FmeFlowV3Settings
 
@@ -226,20 +236,25 @@ class FmeFlowV3(Backend):
         A payload is uploaded first and referred to by a parameter: `transactdata`, which takes it directly, answers
         only when the job has ended, and a request that is cut off leaves a job without an id.
         """
-        submission = yield from payload_uploaded(self, submission)
+        return with_payload_uploaded(self, submission, self._submit)
+
+    def _submit(self, submission: Submission) -> Plan[Accepted]:
         request = Request("POST", _flow_path("submit", submission.flow), json=_body(submission), repeatable=False)
         return (yield from submit_once(request, lambda response: _accepted(response, submission.flow)))
 
     def run(self, submission: Submission, timeout: float | None) -> Plan[Accepted]:
         """`POST /transformations/transact/...`: one request, answered when the job has ended.
 
-        With a payload it is `transactdata`, whose body the payload is.
+        With a payload it is `transactdata`, whose body the payload is; unless a parameter is named that takes it.
         """
         wait = BLOCKING_MAX if timeout is None else timeout
-        if submission.payload is not None:
+        if submission.payload is not None and "payload_parameter" not in submission.options.extra:
             return (yield from self._ran(_transactdata(submission, wait), submission.flow))
+        return (yield from with_payload_uploaded(self, submission, lambda ready: self._transact(ready, wait)))
+
+    def _transact(self, submission: Submission, timeout: float) -> Plan[Accepted]:
         address = _flow_path("transact", submission.flow)
-        request = Request("POST", address, json=_body(submission), repeatable=False, timeout=wait)
+        request = Request("POST", address, json=_body(submission), repeatable=False, timeout=timeout)
         return (yield from self._ran(request, submission.flow))
 
     def _ran(self, request: Request, flow: str) -> Plan[Accepted]:
@@ -264,20 +279,21 @@ class FmeFlowV3(Backend):
         """The zone of times without one; asked of the server once, when there is such a time."""
         if self._zone is not None or all(moment.tzinfo for moment in job.times()):
             return self._zone or UTC, None
-        self._zone = zone = yield from self._server_zone()
+        response = yield from self._info()
+        zone = _zone_in(response)
+        if response is not None and response.status < 500:  # a server that is only just away is asked again
+            self._zone = zone or UTC
         if zone is not None:
             return zone, None
-        self._zone = UTC
         return (
             UTC,
             "the server writes times without a zone and does not name its own: they are taken as UTC; set time_zone",
         )
 
-    def _server_zone(self) -> Plan[tzinfo | None]:
+    def _info(self) -> Plan[Response | None]:
         try:
-            response = yield from send(Request("GET", API + path("info")))
-            return zone_of(read(response, Info).timeZone or "")
-        except (FlowrunnerError, ValueError):
+            return (yield from send(Request("GET", API + path("info"))))
+        except FlowrunnerError:
             return None
 
     def result(self, ref: RunRef) -> Plan[Outcome]:
@@ -300,8 +316,18 @@ class FmeFlowV3(Backend):
         query = (("accept", "contents"),)
         response = yield from send(Request("GET", address, query=query, headers={"Accept": "text/plain"}, stream=True))
         if response.lines is None:
-            raise run_error_in(response, ref)
+            raise (yield from self._log_error(response, ref))
         return response.lines
+
+    def _log_error(self, response: Response, ref: RunRef) -> Plan[FlowrunnerError]:
+        """Why there is no log: a job that nothing has worked on yet has none (assumed)."""
+        error = run_error_in(response, ref)
+        if isinstance(error, RunNotFound):
+            yield from self.observe(ref)
+            return InvalidRequest(
+                f"run {ref.id!r} has no log yet: {error.vendor_message}", http_status=404, transient=True
+            )
+        return error
 
     # Files
 
@@ -469,6 +495,7 @@ def _flow_path(verb: str, flow: str) -> str:
 
 def _body(submission: Submission) -> dict[str, Any]:
     options = submission.options
+    check_extra(options.extra, FmeFlowV3)
     parameters = [
         {"name": name, "value": text_value(name, value)}
         for name, value in submission.parameters.items()
@@ -489,6 +516,7 @@ def _body(submission: Submission) -> dict[str, Any]:
 def _transactdata(submission: Submission, timeout: float) -> Request:
     """The payload is the body; options and parameters stand in the query, lists as repeated keys (observed)."""
     options = submission.options
+    check_extra(options.extra, FmeFlowV3)
     for name in ("rtc", "priority"):
         if name in options.extra:
             raise UnsupportedOption(f"option {name} cannot be used with a payload that runs at once", option=name)
@@ -505,7 +533,8 @@ def _transactdata(submission: Submission, timeout: float) -> Request:
         *(("opt_failuretopics", topic) for topic in options.failure_topics),
     )
     query = [(name, str(value)) for name, value in given if value is not None]
-    for name, value in submission.parameters.items():
+    given_values = {name: value for name, value in submission.parameters.items() if value is not None}
+    for name, value in given_values.items():
         encoded = text_value(name, value)
         query += [(name, _query_text(item)) for item in (encoded if isinstance(encoded, list) else [encoded])]
     return Request(
@@ -637,6 +666,16 @@ def _metrics(job: Job) -> dict[str, float]:
     })  # fmt: skip
 
 
+def _zone_in(info: Response | None) -> tzinfo | None:
+    """The zone that the answer of `/info` names."""
+    if info is None:
+        return None
+    try:
+        return zone_of(read(info, Info).timeZone or "")
+    except (FlowrunnerError, ValueError):
+        return None
+
+
 def zone_of(name: str) -> tzinfo:
     """A time zone as `/info` or a setting names it: +0200, +02:00, UTC or Europe/Oslo.
 
@@ -644,10 +683,10 @@ def zone_of(name: str) -> tzinfo:
         ValueError: it names none.
     """
     offset = re.fullmatch(r"([+-])(\d\d):?(\d\d)", name.strip())
-    if offset is not None:
-        sign = -1 if offset[1] == "-" else 1
-        return timezone(sign * timedelta(hours=int(offset[2]), minutes=int(offset[3])))
     try:
+        if offset is not None:
+            sign = -1 if offset[1] == "-" else 1
+            return timezone(sign * timedelta(hours=int(offset[2]), minutes=int(offset[3])))
         return ZoneInfo(name.strip())
     except (ValueError, OSError, ZoneInfoNotFoundError):  # OSError: the name is a folder of the database
         raise ValueError(f"{name!r} is no time zone") from None

@@ -31,6 +31,7 @@ from flowrunner.backends._fme import (
     artifacts_of,
     authorization,
     cancel_answer,
+    check_extra,
     error_in,
     fetch,
     flow_error_in,
@@ -54,10 +55,10 @@ from flowrunner.backends._fme_files import (
     TEMP,
     file_at,
     multipart,
-    payload_uploaded,
     remote_file,
     removed,
     upload_error_in,
+    with_payload_uploaded,
 )
 from flowrunner.backends._fme_v4_parameters import parameters_in
 from flowrunner.convert import read, read_item, utc
@@ -206,6 +207,10 @@ class FmeFlowV4(Backend):
         "payload_parameter": "The parameter that takes a payload, where the flow's description leaves it open.",
         "max_total_life_time": "Seconds in queue and at work after which the job is cancelled; server_wait only.",
     }
+    instead: ClassVar[Mapping[str, str]] = {
+        "priority": "V4 of FME Flow has no priorities of jobs; use the option queue, whose priority the server knows",
+        "rtc": "V4 of FME Flow does not start jobs again; submit again when one has ended, or use a schedule there",
+    }
 
     settings: FmeFlowV4Settings
 
@@ -227,18 +232,22 @@ class FmeFlowV4(Backend):
                 "option max_total_life_time needs server_wait=True; use max_run_time and max_queue_time instead",
                 option="max_total_life_time",
             )
-        submission = yield from payload_uploaded(self, submission)
+        return with_payload_uploaded(self, submission, self._submit)
+
+    def _submit(self, submission: Submission) -> Plan[Accepted]:
         request = Request("POST", API + path("jobs"), json=_body(submission), repeatable=False)
         return (yield from submit_once(request, lambda response: _accepted(response, submission.flow)))
 
     def run(self, submission: Submission, timeout: float | None) -> Plan[Accepted]:
         """`POST /jobs/sync`: one request, answered when the job has ended."""
-        submission = yield from payload_uploaded(self, submission)
+        return with_payload_uploaded(self, submission, lambda ready: self._run(ready, timeout))
+
+    def _run(self, submission: Submission, timeout: float | None) -> Plan[Accepted]:
         body = _body(submission)
         life_time = whole_seconds(submission.options.extra.get("max_total_life_time"), "max_total_life_time")
         if life_time is not None:
             body["maxTotalLifeTime"] = life_time
-        wait = SYNC_MAX if timeout is None else timeout
+        wait = SYNC_MAX if timeout is None else min(timeout, SYNC_MAX)
         request = Request("POST", API + path("jobs", "sync"), json=body, repeatable=False, timeout=wait)
         return (yield from submit_once(request, lambda response: _ran(response, submission.flow)))
 
@@ -438,6 +447,7 @@ class FmeFlowV4(Backend):
 def _body(submission: Submission) -> dict[str, Any]:
     repository, workspace = split_flow(submission.flow)
     options = submission.options
+    check_extra(options.extra, FmeFlowV4)
     if options.description is not None:
         raise UnsupportedOption(
             "option description: V4 of FME Flow keeps no description with a job; use directives to pass a text on",
@@ -491,7 +501,7 @@ def _resources(connection: str, what: str) -> str:
 
 
 def _upload(upload: Upload, folder: str, name: str) -> Request:
-    content_type, body = multipart("files", name, upload.content)
+    content_type, body = multipart("files", name, upload.content, upload.folder)
     return Request(
         "POST",
         _resources(TEMP, "upload"),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _HELP = """\
-Serve a simulated VENDOR (fme-flow-v4) on the loopback interface until Ctrl-C or SIGTERM, which end it with exit
-code 0.
+Serve a simulated VENDOR (fme-flow, fme-flow-v3 or fme-flow-v4) on the loopback interface until Ctrl-C or SIGTERM,
+which end it with exit code 0.
 
 Stdout is the connection's settings, ready for flowrunner.toml. With --json it is one object on one line, written as
 soon as the server answers: {"backend", "base_url", "token"}.

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_t
 from attrs import NOTHING, fields, frozen
 
 from flowrunner.enums import Cause, RunState, WaitReason
-from flowrunner.models import seconds
 from flowrunner.secret import Secret
 from flowrunner.states import Meaning, fold, parse_meaning
 
@@ -154,8 +153,9 @@ def _exactly(value: Any, *kinds: type) -> Any:
 
 
 def _float(value: Any) -> float:
+    _exactly(value, float, int, timedelta)
     try:
-        number = seconds(_exactly(value, float, int, timedelta))
+        number = value.total_seconds() if isinstance(value, timedelta) else float(value)
     except OverflowError:
         raise ValueError("the number is too large") from None
     if math.isnan(number):

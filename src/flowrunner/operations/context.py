@@ -70,6 +70,7 @@ class Context:
 
     def notice(self, remark: str) -> None:
         """Tell something about the connection as a whole, in the log, too."""
+        remark = self.masker.text(remark)
         logger.warning("connection %s: %s", self.name, remark)
         self.emit(events.Notice(connection=self.name, description=remark))
 

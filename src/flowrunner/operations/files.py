@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from os import PathLike
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.backend import Capability, Upload
-from flowrunner.errors import InvalidRequest
+from flowrunner.errors import FlowrunnerError, InvalidRequest
 from flowrunner.operations.steps import ask
 from flowrunner.plans import FileBody
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from flowrunner.models import ArtifactSource, Progress, RemoteFile
     from flowrunner.operations.context import Context
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Files", "new_folder"]
+
+logger = logging.getLogger(__name__)
 
 
 class Files:
@@ -32,24 +36,42 @@ class Files:
         """Bring a file to the vendor."""
         yield from self._context.prepared()
         self._context.require(Capability.UPLOAD, "upload()")
-        _check(path)
-        upload = Upload(
-            name=path.name if name is None else name, folder=new_folder(), content=FileBody(path), progress=progress
-        )
+        name = path.name if name is None else name
+        _check(path, name)
+        upload = Upload(name=name, folder=new_folder(), content=FileBody(path), progress=_rising(progress))
         return (yield from ask(self._context.backend.upload(upload)))
 
     def uploaded(self, parameters: Mapping[str, Any]) -> Operation[tuple[dict[str, Any], tuple[RemoteFile, ...]]]:
         """The parameters with every local file brought to the vendor, and the files that were.
 
-        All are there before the first goes out, so a mistyped name leaves nothing behind.
+        All are there before the first goes out, so a mistyped name leaves nothing behind; nor does a failed upload.
         """
         paths = {path: None for value in parameters.values() for path in _paths_in(value)}
         for path in paths:
-            _check(path)
-        remote = {}
-        for path in paths:
-            remote[path] = yield from self.upload(path, None, None)
+            _check(path, path.name)
+        remote: dict[Path, RemoteFile] = {}
+        try:
+            for path in paths:
+                remote[path] = yield from self.upload(path, None, None)
+        except (FlowrunnerError, OSError):
+            yield from self.clear(remote.values())
+            raise
         return {name: _replaced(value, remote) for name, value in parameters.items()}, tuple(remote.values())
+
+    @staticmethod
+    def check_payload(payload: Any) -> None:
+        """See that a payload that is a file is there, before anything is asked of the vendor."""
+        if isinstance(payload, str | PathLike):
+            _check(Path(payload), Path(payload).name)
+
+    def clear(self, files: Iterable[RemoteFile]) -> Operation[None]:
+        """Remove files that nothing needs any more, as well as it goes."""
+        for file in files:
+            try:
+                yield from ask(self._context.backend.remove(file), retry=False)
+            except FlowrunnerError as error:
+                problem = self._context.masked(error.message)
+                logger.warning("connection %s: %s stays at the vendor: %s", self._context.name, file, problem)
 
     def remove(self, file: RemoteFile) -> Operation[None]:
         """Remove a file from the vendor."""
@@ -61,13 +83,13 @@ class Files:
         """Stream a file, or a folder as a zip, from the vendor."""
         yield from self._context.prepared()
         self._context.require(Capability.UPLOAD, "download()")
-        yield from ask(self._context.backend.download_file(reference, to, progress))
+        yield from ask(self._context.backend.download_file(reference, to, _rising(progress)))
         return to
 
     def download_artifact(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Operation[Path]:
         """Stream an artifact to a file."""
         yield from self._context.prepared()
-        yield from ask(self._context.backend.download(artifact, to, progress))
+        yield from ask(self._context.backend.download(artifact, to, _rising(progress)))
         return to
 
 
@@ -76,10 +98,29 @@ def new_folder() -> str:
     return f"flowrunner-{token_hex(8)}"
 
 
-def _check(path: Path) -> None:
+def _rising(progress: Progress | None) -> Progress | None:
+    """The caller's function, called only with more than before: a request that is sent again starts anew."""
+    if progress is None:
+        return None
+    most = 0
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal most
+        if done > most:
+            most = done
+            progress(done, total)
+
+    return tell
+
+
+def _check(path: Path, name: str) -> None:
     if not path.is_file():
         what = "is a folder: give a file, or zip it" if path.is_dir() else "does not exist"
         raise InvalidRequest(f"the file {str(path)!r} {what}")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"the name of the file {str(path)!r} is not Unicode: give it another") from None
 
 
 def _paths_in(value: Any) -> list[Path]:

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from flowrunner.backend import Capability, RunQuery
 from flowrunner.enums import RunState
-from flowrunner.errors import InvalidRequest, TransportError
+from flowrunner.errors import AuthenticationError, FlowrunnerError, InvalidRequest
 from flowrunner.models import Health
 from flowrunner.operations.steps import ask
 
@@ -62,11 +62,19 @@ class Listing:
         """How the connection stands."""
         try:
             yield from self._context.prepared()
-        except TransportError as error:
-            return Health(reachable=False, message=self._context.masked(error.message))
+        except FlowrunnerError as error:
+            return self._unprepared(error)
         self._context.require(Capability.HEALTH, "health()")
         health = yield from ask(self._context.backend.health(), retry=False)
         return evolve(health, message=self._context.masked(health.message))
+
+    def _unprepared(self, error: FlowrunnerError) -> Health:
+        """How a connection stands whose server did not say what it can do."""
+        return Health(
+            reachable=error.vendor_message is not None,
+            authenticated=False if isinstance(error, AuthenticationError) else None,
+            message=self._context.masked(error.message),
+        )
 
 
 class Selection:

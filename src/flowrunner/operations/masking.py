@@ -56,12 +56,14 @@ class Masker:
 
     def observation(self, seen: Observation) -> Observation:
         """What was seen, without the values; itself, if none is in it."""
-        raw, message = seen.raw or b"", seen.message or ""
-        if not any(form in raw for form in self._bytes) and not any(form in message for form in self._forms):
+        message = None if seen.message is None else self.text(seen.message)
+        remarks, raw = tuple(map(self.text, seen.remarks)), seen.raw
+        if raw is not None:
+            for form in self._bytes:
+                raw = raw.replace(form, MASK.encode())
+        if (message, remarks, raw) == (seen.message, seen.remarks, seen.raw):
             return seen
-        for form in self._bytes:
-            raw = raw.replace(form, MASK.encode())
-        return evolve(seen, message=self.text(message), remarks=tuple(map(self.text, seen.remarks)), raw=raw)
+        return evolve(seen, message=message, remarks=remarks, raw=raw)
 
 
 def _forms(value: str) -> tuple[str, ...]:

@@ -189,7 +189,8 @@ def with_id(ref: RunRef) -> RunRef:
 
 def _place(connection: str) -> str:
     """The part of an inline connection's name that says where: `fme-flow-v3@host` is the server of `fme-flow@host`."""
-    return connection.partition("@")[2] or connection
+    _, at, address = connection.partition("@")
+    return at + address if at else connection
 
 
 def _is_family(backend: str, family: str, name: str) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from flowrunner.backend import Accepted
-    from flowrunner.models import FlowSpec, RunResult
+    from flowrunner.models import FlowSpec, RemoteFile, RunResult
     from flowrunner.operations.context import Context
     from flowrunner.operations.files import Files
     from flowrunner.operations.records import RunRecord, Runs
@@ -109,17 +109,22 @@ class Submitting:
     ) -> Operation[RunRecord]:
         yield from self._context.prepared()
         self._check_capabilities(submission)
+        self._files.check_payload(submission.payload)
         spec = yield from self._check_parameters(submission)
         parameters, uploads = yield from self._files.uploaded(submission.parameters)
         submission = evolve(submission, parameters=parameters)
         backend = self._context.backend
-        record = yield from self._accept(
-            submission, spec, backend.run(submission, wait) if at_vendor else backend.submit(submission)
-        )
-        record.uploads = uploads
-        return record
+        try:
+            plan = backend.run(submission, wait) if at_vendor else backend.submit(submission)
+            return (yield from self._accept(submission, spec, plan, uploads))
+        except FlowrunnerError as error:
+            if not isinstance(error, SubmissionUncertain):  # a run that may be there may need them
+                yield from self._files.clear(uploads)
+            raise
 
-    def _accept(self, submission: Submission, spec: FlowSpec | None, plan: Plan[Accepted]) -> Operation[RunRecord]:
+    def _accept(
+        self, submission: Submission, spec: FlowSpec | None, plan: Plan[Accepted], uploads: tuple[RemoteFile, ...]
+    ) -> Operation[RunRecord]:
         hidden = _passwords(spec, submission.parameters)
         ref = RunRef(self._context.name, self._context.backend.name, submission.flow, None, submission.key)
         try:
@@ -129,7 +134,9 @@ class Submitting:
             if isinstance(error, SubmissionUncertain):
                 error.handle = ref
             raise
-        return self._runs.accepted(ref, accepted, hidden)
+        record = self._runs.accepted(ref, accepted, hidden)
+        record.uploads = (*uploads, *accepted.uploads)
+        return record
 
     def _check_capabilities(self, submission: Submission) -> None:
         require = self._context.require
@@ -142,7 +149,7 @@ class Submitting:
         backend = self._context.backend
         for option in submission.options.extra:
             if option not in backend.options:
-                advice = suggestion(option, backend.options)
+                advice = backend.instead.get(option) or suggestion(option, backend.options)
                 raise UnsupportedOption(f"backend {backend.name!r} has no option {option!r}: {advice}", option=option)
 
     # Descriptions
