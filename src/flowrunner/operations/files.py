@@ -117,10 +117,17 @@ def _check(path: Path, name: str) -> None:
     if not path.is_file():
         what = "is a folder: give a file, or zip it" if path.is_dir() else "does not exist"
         raise InvalidRequest(f"the file {str(path)!r} {what}")
+    if not _is_plain(name):
+        raise InvalidRequest(f"the file {str(path)!r} cannot be called {name!r} at the vendor: give it another name")
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is one of a file alone on any system, and can be written to a server."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise InvalidRequest(f"the name of the file {str(path)!r} is not Unicode: give it another") from None
+        return False
+    return name not in {"", ".", ".."} and not set(name) & set("/\\\0")
 
 
 def _paths_in(value: Any) -> list[Path]:
