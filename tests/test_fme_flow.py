@@ -109,7 +109,16 @@ def test_an_older_server_tells_its_build_elsewhere(version, text, api):
     assert api in remarks[0]
 
 
-@pytest.mark.parametrize("info", [HTML, said(404, "x"), reply(200, {"build": "no number"}), reply(200, {})])
+@pytest.mark.parametrize(
+    "info",
+    [
+        HTML,
+        said(404, "x"),
+        reply(200, {"build": "no number"}),
+        reply(200, {"build": "Build " + "9" * 5000}),
+        reply(200, {}),
+    ],
+)
 def test_what_is_no_fme_flow(info):
     """A server that tells no build either way is none: the error says what to check, and nothing is chosen."""
     backend = make()

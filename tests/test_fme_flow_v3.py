@@ -615,6 +615,16 @@ def test_a_result_of_a_server_of_2018(backend):
     assert [seen.word for seen in outcome.observations] == ["ABORTED"]
 
 
+@pytest.mark.parametrize(
+    ("url", "name"), [("http://[h/x.zip", "result"), ("https://h", "result"), ("https://h/..%5Cb%00.zip", "b.zip")]
+)
+def test_the_name_of_a_dataset(backend, url, name):
+    """The dataset's name is the last part of its address, safe in any folder, whatever the address."""
+    outcome, _ = play(backend.result(REF), job(result={"resultDatasetDownloadUrl": url}))
+
+    assert [artifact.name for artifact in outcome.artifacts] == [name]
+
+
 def test_the_log_is_streamed_as_text(backend):
     """The log is asked for as text and handed out line by line."""
     lines = iter(["a", "b"])

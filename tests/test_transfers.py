@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import socket
+import sys
 import threading
 import tracemalloc
 import zipfile
@@ -145,6 +146,7 @@ def test_an_upload_under_a_name_that_is_none(client, simulator, local, name):
     assert sent(simulator) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_a_name_that_is_not_unicode(client, simulator, tmp_path):
     """A file whose name is not text cannot be named at the vendor: that is said, and another name helps."""
     file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.gml"))
@@ -364,7 +366,7 @@ def test_a_download_to_where_nothing_can_be_written(client, simulator, local, tm
     into = tmp_path / "å b.gml" / "to"
     made = client.run("Samples/austinDownload.fmw").artifacts[0]
     download = made.download if artifact else lambda to: client.download(remote, to)
-    with pytest.raises(OSError, match="Not a directory"):
+    with pytest.raises(OSError):
         download(into)
     assert [each.name for each in tmp_path.iterdir()] == ["å b.gml"]
     assert client.health().healthy
@@ -584,14 +586,18 @@ async def test_a_cancelled_transfer(async_client, large, tmp_path):
         await client.close()
 
 
-def test_progress_that_fails(client, simulator, local, tmp_path):
-    """What the caller's function raises ends the transfer and comes out; nothing is left behind."""
+def test_progress_that_fails(client, simulator, local, tmp_path, monkeypatch):
+    """What the caller's function raises ends the transfer and comes out; nothing is left behind, or open."""
+    opened, open_file = [], Path.open
+    monkeypatch.setattr(Path, "open", lambda *args, **more: opened.append(open_file(*args, **more)) or opened[-1])
 
     def refuse(done, total):
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as caught:
         client.upload(local(content=b"x" * 2 * CHUNK), progress=refuse)
+    assert caught.value.__traceback__  # which is as long as somebody looks at it
+    assert all(file.closed for file in opened)
     remote = client.upload(local())
     with pytest.raises(ZeroDivisionError):
         client.download(remote, tmp_path / "to", progress=refuse)

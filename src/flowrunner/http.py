@@ -12,6 +12,7 @@ import os
 import ssl
 import threading
 from abc import ABC, abstractmethod
+from contextlib import closing, suppress
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, urlencode
@@ -312,9 +313,10 @@ class HttpSession(Wire):
 
     def _streamed(self, body: FileBody, progress: Progress | None) -> Iterator[bytes]:
         meter = _Meter(progress, body.size())
-        for chunk in body.chunks():
-            yield chunk
-            meter.add(len(chunk))
+        with closing(body.chunks()) as chunks:
+            for chunk in chunks:
+                yield chunk
+                meter.add(len(chunk))
 
     def close(self) -> None:
         """Close every connection; once is enough, more does no harm."""
@@ -420,9 +422,13 @@ class AsyncHttpSession(Wire):
 
         meter = _Meter(progress, body.size())
         chunks = body.chunks()
-        while chunk := await asyncio.to_thread(next, chunks, b""):
-            yield chunk
-            meter.add(len(chunk))
+        try:
+            while chunk := await asyncio.to_thread(next, chunks, b""):
+                yield chunk
+                meter.add(len(chunk))
+        finally:
+            with suppress(ValueError):  # a thread that outlives the task still reads, and has it closed after that
+                chunks.close()
 
     async def close(self) -> None:
         """Close every connection; once is enough, more does no harm."""

@@ -76,7 +76,7 @@ class FileBody:
         of_file = 0 if self.path is None else self.path.stat().st_size
         return len(self.before) + of_file + len(self.after)
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Generator[bytes, None, None]:
         """The body, in pieces that fit into memory; never an empty one.
 
         Raises:

@@ -205,7 +205,7 @@ def _number_in(response: Response, number: Callable[[], int | None]) -> int | No
 
 
 def _build_in(text: str) -> int | None:
-    found = re.search(r"Build (\d+)", text)
+    found = re.search(r"Build ([0-9]{1,9})(?![0-9])", text)
     return int(found[1]) if found is not None else None
 
 
