@@ -1,7 +1,7 @@
 """Whether uploads and downloads keep memory flat: the peak of a process that moves 1 GiB against one that moves 1 MiB.
 
-Run `python benchmarks/transfers.py [GIGABYTES]`. A simulator in another process takes the file over V3 and V4 and gives it
-back; each transfer runs in a process of its own, sync and async, and reports its peak memory and its rate.
+Run `python benchmarks/transfers.py [GIGABYTES]`. A simulator in another process takes the file over V3 and V4 and gives
+it back; each transfer runs in a process of its own, sync and async, and reports its peak memory and its rate.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def main(gibibytes: float) -> None:
                     few = measured({**server, "backend": backend}, small, mode)
                     many = measured({**server, "backend": backend}, large, mode)
                     print(
-                        f"{backend} {mode:<5}  1 MiB: {few['peak']:6.1f} MiB   {gibibytes:g} GiB: {many['peak']:6.1f} MiB"
+                        f"{backend} {mode:<5}  1 MiB: {few['peak']:6.1f} MiB"
+                        f"   {gibibytes:g} GiB: {many['peak']:6.1f} MiB"
                         f"   ratio {many['peak'] / few['peak']:.3f}   {many['rate']:.0f} MiB/s there and back"
                     )
         finally:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import NOTHING, fields
 
 from flowrunner import errors, registry
+from flowrunner.backend import Capability
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.config.settings import declared
 from flowrunner.enums import RunState
@@ -115,7 +116,19 @@ def exit_codes() -> str:
     return table(("code", "meaning"), ((str(code.value), code.meaning) for code in ExitCode))
 
 
+def capabilities() -> str:
+    """Who can do what."""
+    found = backends()
+    rows = [
+        (f"`{capability.name}`", *("yes" if capability in backend.capabilities else "" for backend in found))
+        for capability in Capability
+        if any(capability in backend.capabilities for backend in found)
+    ]
+    return table(("", *(backend.name for backend in found)), rows)
+
+
 PARTS = {
+    "capabilities": capabilities,
     "exit_codes": exit_codes,
     "words": words,
     "rules": rules,

@@ -347,7 +347,7 @@ VALUES = {
 WRITTEN = {
     **VALUES,
     "date": "20250102",
-    "moment": "20250102030405",
+    "moment": "20250102030405+00:00",
     "objects": [{"k": 1}, {"k": "20250102"}],
     "SourceDatasets_GML": ["$(FME_SHAREDRESOURCE_DATA)/a.gml", "$(FME_SHAREDRESOURCE_DATA)/b c.gml"],
 }

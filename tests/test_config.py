@@ -552,7 +552,10 @@ def test_missing_settings_say_how_to_give_them():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"timeout": -1}, "timeout must be more than 0, not -1.0 (connection 'prod')"),
+        ({"timeout": -1}, "timeout must be more than 0 and finite, not -1.0 (connection 'prod')"),
+        ({"timeout": 0}, "timeout must be more than 0 and finite, not 0.0 (connection 'prod')"),
+        ({"timeout": float("inf")}, "timeout must be more than 0 and finite, not inf (connection 'prod')"),
+        ({"timeout": float("nan")}, "the argument timeout: expected a number, not nan (connection 'prod')"),
         ({"label": "a b"}, "label: no spaces please (connection 'prod')"),
         ({"label": "same", "other": "same"}, "label and other must differ (connection 'prod')"),
         ({"label": "trap"}, "the token *** does not go with this label (connection 'prod')"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flowrunner import events
 from flowrunner.backend import Capability, RunQuery, Submission, Upload
+from flowrunner.backends._fme import NoJobEndpoint
 from flowrunner.backends.fme_flow import FmeFlow, FmeFlowSettings
 from flowrunner.client import AsyncClient
 from flowrunner.enums import CancelOutcome, RunState
@@ -95,7 +96,15 @@ def test_the_build_decides(build, api):
 
 
 @pytest.mark.parametrize(
-    "version", [HTML, said(404, "nothing here"), Response(200, {}, b"<html>"), reply(200, {"v": 1})]
+    "version",
+    [
+        HTML,
+        said(404, "nothing here"),
+        said(403, "admins only"),
+        Response(403),
+        Response(200, {}, b"<html>"),
+        reply(200, {"v": 1}),
+    ],
 )
 @pytest.mark.parametrize(
     ("text", "api"),
@@ -114,6 +123,7 @@ def test_an_older_server_tells_its_build_elsewhere(version, text, api):
     [
         HTML,
         said(404, "x"),
+        said(403, "x"),
         reply(200, {"build": "no number"}),
         reply(200, {"build": "Build " + "9" * 5000}),
         reply(200, {}),
@@ -132,7 +142,6 @@ def test_what_is_no_fme_flow(info):
     ("answer", "expected"),
     [
         (said(401, "no"), AuthenticationError),
-        (said(403, "no"), PermissionDenied),
         (Response(429), RateLimited),
         (Response(503), VendorError),
         (TransportError("no", maybe_arrived=False), TransportError),
@@ -181,6 +190,91 @@ def test_a_server_without_post_jobs(answer, waits):
     assert Capability.LOGS in backend.capabilities
     _, (request,) = play(backend.observe(REF), reply(200, {"status": "PULLED"}))
     assert request.path.startswith("/fmerest/v3/")
+
+
+@pytest.mark.parametrize("first", [Response(405), HTML])
+@pytest.mark.parametrize("second", [HTML, Response(405), Response(302, {"location": "/login"})])
+def test_a_server_with_neither(first, second):
+    """Where V3 does not answer as itself either, it was not the server: V4's error is raised, and V4 stays."""
+    backend = chosen(NEW)
+    with pytest.raises(NoJobEndpoint) as caught:
+        play(backend.submit(Submission(flow=FLOW)), first, second)
+    assert isinstance(caught.value, ProtocolError)
+    assert caught.value.http_status == first.status
+    assert Capability.LONG_POLL in backend.capabilities
+    assert backend.is_prepared == (first.status != 404)
+    assert next(backend.submit(Submission(flow=FLOW))).path == "/fmeapiv4/jobs"
+
+
+def test_a_flow_that_v3_does_not_know():
+    """What V3 says of the submission as itself is the error; nothing is remembered, since nothing was accepted."""
+    backend = chosen(NEW)
+    with pytest.raises(FlowNotFound):
+        play(backend.submit(Submission(flow=FLOW)), Response(405), said(404, "Item x.fmw does not exist."))
+    assert next(backend.submit(Submission(flow=FLOW))).path == "/fmeapiv4/jobs"
+
+
+def test_two_who_fall_back_at_once():
+    """Of two submissions that find it out at the same time, the first says so."""
+    backend = chosen(NEW)
+    one, other = (backend.submit(Submission(flow=FLOW)) for _ in range(2))
+    next(one)
+    next(other)
+    ends = []
+    for plan in (one, other):
+        assert plan.send(Response(405)).path.startswith("/fmerest/v3/")
+    for number, plan in enumerate((one, other)):
+        with pytest.raises(StopIteration) as end:
+            plan.send(reply(202, {"id": number}))
+        ends.append(end.value.value)
+    assert [len(accepted.remarks) for accepted in ends] == [2, 0]
+    assert backend.is_prepared
+
+
+@pytest.mark.parametrize("answer", [HTML, Response(410)])
+@pytest.mark.parametrize("plan", ["observe", "cancel", "runs", "describe", "submit"])
+def test_an_interface_that_is_gone(answer, plan):
+    """A 404 or 410 that is not the interface's own makes the next call ask the version again: V4 after an upgrade."""
+    backend = chosen(OLD)
+    with pytest.raises(ProtocolError):
+        play(PLANS[plan](backend), answer)
+    assert not backend.is_prepared
+    remarks, _ = play(backend.prepare(), reply(200, {"buildNumber": 26400}))
+    assert "fme-flow-v4 was chosen" in remarks[0]
+    assert backend.is_prepared
+    assert Capability.LONG_POLL in backend.capabilities
+
+
+def test_an_interface_that_seems_gone():
+    """Where the server then says what it said before, or nothing, the choice stays, and nothing is told."""
+    for answers in ((reply(200, {"buildNumber": OLD}),), (HTML, HTML)):
+        backend = chosen(OLD)
+        with pytest.raises(ProtocolError):
+            play(backend.observe(REF), HTML)
+        remarks, _ = play(backend.prepare(), *answers)
+        assert remarks == ()
+        assert backend.is_prepared
+        assert next(backend.observe(REF)).path.startswith("/fmerest/v3/")
+
+
+def test_an_upgrade_after_falling_back():
+    """A server that lacked `POST /jobs` may have it after an upgrade: V4 is chosen when V3 is gone."""
+    backend = chosen(NEW)
+    play(backend.submit(Submission(flow=FLOW)), HTML, reply(202, {"id": 7}))
+    assert backend.is_prepared
+    with pytest.raises(ProtocolError):
+        play(backend.observe(REF), HTML)
+    play(backend.prepare(), reply(200, {"buildNumber": 26400}))
+    assert next(backend.observe(REF)).path.startswith("/fmeapiv4/")
+
+
+@pytest.mark.parametrize("answer", [said(404, "There is no such job."), Response(500), Response(405)])
+def test_an_interface_that_is_there(answer):
+    """Any other error says nothing about the interface."""
+    backend = chosen(OLD)
+    with pytest.raises(FlowrunnerError):
+        play(backend.observe(REF), answer)
+    assert backend.is_prepared
 
 
 @pytest.mark.parametrize(
@@ -407,6 +501,35 @@ def test_a_run_survives_an_upgrade(connect, simulator, before, after):
     assert CancelOutcome.CONFIRMED is new.attach(doomed).cancel()
     assert RunState.SUCCEEDED is new.attach(ended.ref).wait().status.state
     assert {run.id for run in new.runs()} == {"1", "2", "3"}
+
+
+def test_an_upgrade_while_a_run_is_waited_for(open_client, simulator, happened):
+    """A wait that began over V3 goes on over V4 when the server is upgraded meanwhile; one notice says so."""
+    simulator.world.build = OLD
+
+    def upgrading(event):
+        happened.append(event)
+        if isinstance(event, events.StatusChanged) and event.new.state is RunState.RUNNING:
+            simulator.world.build = 26400
+
+    client = open_client(
+        backend="fme-flow",
+        base_url=simulator.base_url,
+        token=simulator.token,
+        max_long_polls=0,
+        on_event=upgrading,
+    )
+    simulator.pool.script(FLOW, Behaviour(duration=30, features=3), 1)
+    result = client.submit(FLOW).wait(timeout=600)
+
+    assert (result.status.state, result.metrics["features_written"]) == (RunState.SUCCEEDED, 3)
+    assert simulator.requests.matching("/fmerest/v3/transformations/jobs/*")
+    assert simulator.requests.matching("/fmeapiv4/jobs/1")
+    kinds = [type(event) for event in happened]
+    assert kinds.count(events.ContactFailed) == kinds.count(events.ContactRestored) == 1
+    assert "fme-flow-v4 was chosen: the server is of build 26400" in notices(happened)
+    assert client.health().api == "REST V4"
+    assert RunState.SUCCEEDED is client.run(FLOW).status.state
 
 
 @pytest.mark.parametrize("before", ["fme-flow-v4", "fme-flow"])

@@ -2,7 +2,7 @@
 
 import json
 import math
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,7 @@ from flowrunner.errors import (
 )
 from flowrunner.models import ArtifactSource, FlowInfo, Health, RemoteFile, RunRef, SubmitOptions
 from flowrunner.plans import FileBody, Page, Response
+from flowrunner.states import Meaning, fold
 
 API = "/fmerest/v3"
 FLOW = "Samples/austinDownload.fmw"
@@ -38,6 +39,9 @@ NO_ACCESS = "Unauthorized request by user admin due to lack of proper permission
 HTML = Response(200, {}, b"<html><body>Sign in</body></html>")
 LOST_ON_THE_WAY = TransportError("no answer", maybe_arrived=True)
 REMOTE = RemoteFile(name="a.gml", reference="$(FME_SHAREDRESOURCE_TEMP)/f/a.gml")
+
+
+MAPPED = {fold("STOPPED"): Meaning(RunState.CANCELLED), fold("WENT"): Meaning(RunState.SUCCEEDED)}
 
 
 def make(**settings):
@@ -165,13 +169,14 @@ VALUES = {
     "dicts": [{"n": 1}],
     "day": date(2025, 1, 2),
     "early": date(33, 1, 2),
-    "moment": datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC),
+    "moment": datetime(2025, 1, 2, 3, 4, 5),  # noqa: DTZ001 - one without a zone is what is tested
+    "aware": datetime(2025, 1, 2, 3, 4, 5, 500_000, tzinfo=timezone(timedelta(hours=2))),
     "file": REMOTE,
 }
 
 
 def test_parameters_are_a_list_of_names_and_values(backend):
-    """Numbers go as text, lists as texts, objects as they are, dates as yyyymmdd[hhmmss], text untouched."""
+    """Numbers go as text, lists as texts, objects as they are, dates as yyyymmdd[hhmmss[.f][+hh:mm]]."""
     _, (request,) = play(
         backend.submit(Submission(flow=FLOW, parameters={**VALUES, "none": None})), reply(202, {"id": 1})
     )
@@ -190,6 +195,7 @@ def test_parameters_are_a_list_of_names_and_values(backend):
         "day": "20250102",
         "early": "00330102",
         "moment": "20250102030405",
+        "aware": "20250102030405.5+02:00",
         "file": "$(FME_SHAREDRESOURCE_TEMP)/f/a.gml",
     }
     assert [each["name"] for each in request.json["publishedParameters"]] == list(VALUES)
@@ -587,7 +593,8 @@ def test_a_result(backend):
         result={**RESULT, "resultDatasetDownloadUrl": url},
         request={"publishedParameters": [{"name": "THEMES", "raw": "Private Other NonCity"}]},
     )
-    outcome, (request,) = play(backend.result(REF), answer)
+    described = reply(200, [{"name": "THEMES", "type": "LISTBOX", "model": "list"}])
+    outcome, (request, _) = play(backend.result(REF), answer, described)
 
     assert request.path == JOB
     assert outcome.metrics == {
@@ -605,6 +612,45 @@ def test_a_result(backend):
     (seen,) = outcome.observations
     assert (seen.word, seen.message, seen.is_result) == ("SUCCESS", "Translation Successful", True)
     assert outcome.raw["job"]["request"]["publishedParameters"] == [{"name": "THEMES", "raw": "Private Other NonCity"}]
+
+
+ECHO = [{"name": "KEY", "raw": "hunter22"}, {"name": "CITY", "value": "Oslo"}]
+
+
+@pytest.mark.parametrize(
+    ("described", "shown"),
+    [
+        (reply(200, [{"name": "KEY", "type": "PASSWORD"}, {"name": "CITY", "type": "TEXT"}]), ["***", "Oslo"]),
+        (said(404, "Item does not exist."), ["***", "***"]),
+    ],
+)
+def test_passwords_that_are_repeated(backend, described, shown):
+    """A record repeats what was submitted; passwords are masked in a result, and all values where none are known."""
+    outcome, _ = play(backend.result(REF), job(request={"publishedParameters": ECHO}), described)
+
+    echoed = outcome.raw["job"]["request"]["publishedParameters"]
+    assert [each.get("raw", each.get("value")) for each in echoed] == shown
+
+
+def test_no_value_is_kept_with_a_status(backend):
+    """Which parameters are passwords a record does not say, so a status keeps none of the values it repeats."""
+    seen, _ = play(backend.observe(REF), job(request={"publishedParameters": ECHO}))
+
+    assert b"hunter22" not in seen.raw
+    assert b"Oslo" not in seen.raw
+    assert json.loads(seen.raw)["request"]["publishedParameters"] == [
+        {"name": "KEY", "raw": "***"},
+        {"name": "CITY", "value": "***"},
+    ]
+
+
+@pytest.mark.parametrize("request_", [{"publishedParameters": 7}, {"publishedParameters": [7]}, 7])
+def test_a_repetition_that_makes_no_sense(backend, request_):
+    """What is repeated in another form leaves the record as it is."""
+    answer = job(request=request_)
+    seen, _ = play(backend.observe(REF), answer)
+
+    assert seen.raw == answer.content
 
 
 def test_a_result_of_a_server_of_2018(backend):
@@ -685,6 +731,35 @@ def test_a_cancelled_job(backend, answers, sections):
 def test_an_accepted_cancellation_shows_later(backend, look, outcome):
     """The record after an accepted cancellation tells what became of it; that it cannot be read changes nothing."""
     assert outcome is play(backend.cancel(REF), GONE, DONE, look)[0].outcome
+
+
+@pytest.mark.parametrize("maybe_arrived", [True, False])
+def test_a_cancellation_whose_answer_is_lost(backend, maybe_arrived):
+    """It is not repeatable: one look tells, if it may have arrived at all."""
+    lost = TransportError("cut", maybe_arrived=maybe_arrived)
+    if not maybe_arrived:
+        assert failing(backend.cancel(REF), lost) is lost
+        return
+    for look, outcome in (
+        (job("ABORTED"), CancelOutcome.CONFIRMED),
+        (GONE, CancelOutcome.CONFIRMED),
+        (job("SUCCESS"), CancelOutcome.TOO_LATE),
+    ):
+        answer, (request, second) = play(backend.cancel(REF), lost, look)
+        assert (answer.outcome, request.repeatable, second.method) == (outcome, False, "GET")
+    for look in (job("PULLED"), reply(200, {"status": "odd"}), Response(500), LOST_ON_THE_WAY):
+        assert failing(backend.cancel(REF), lost, look) is lost
+
+
+def test_words_that_were_taught():
+    """`status_map` counts wherever a word is judged: after cancelling, in lists, and where record and result differ."""
+    taught = make(status_map=MAPPED)
+    assert play(taught.cancel(REF), DONE, job("STOPPED"))[0].outcome is CancelOutcome.CONFIRMED
+    assert play(taught.cancel(REF), GONE, GONE, GONE, job("WENT"))[0].outcome is CancelOutcome.TOO_LATE
+    items = [{"id": number, "status": word} for number, word in enumerate(("STOPPED", "WENT", "SUCCESS"))]
+    query = RunQuery(states=frozenset({RunState.SUCCEEDED}))
+    page, _ = play(taught.list_runs(query), reply(200, {"items": items, "totalCount": 3}))
+    assert [each.id for each in page.items] == ["1", "2"]
 
 
 def test_a_job_that_cannot_be_cancelled(backend):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowrunner.backend import RunQuery, Submission, Upload
+from flowrunner.backends._fme import NoJobEndpoint
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4, FmeFlowV4Settings
 from flowrunner.enums import CancelOutcome, RunState
 from flowrunner.errors import (
@@ -133,7 +134,9 @@ def test_parameters_keep_their_json_types(backend):
         "tuple": ("a", 1),
         "dict": {"k": [date(2025, 1, 2)]},
         "day": date(2025, 1, 2),
-        "moment": datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC),
+        "moment": datetime(2025, 1, 2, 3, 4, 5),  # noqa: DTZ001 - one without a zone is what is tested
+        "aware": datetime(2025, 6, 1, 12, tzinfo=timezone(timedelta(hours=2))),
+        "part of a second": datetime(2025, 6, 1, 12, 0, 0, 500_000, tzinfo=UTC),
     }
     _, (request,) = play(backend.submit(Submission(flow=FLOW, parameters=given_values)), reply(202, {"id": 1}))
 
@@ -151,6 +154,8 @@ def test_parameters_keep_their_json_types(backend):
         "dict": {"k": ["20250102"]},
         "day": "20250102",
         "moment": "20250102030405",
+        "aware": "20250601120000+02:00",
+        "part of a second": "20250601120000.5+00:00",
     }
 
 
@@ -230,7 +235,9 @@ def test_a_refused_submission_is_not_blamed_on_parameters(backend):
         (said(409, NO_ACCESS), PermissionDenied),
         (said(404, NO_ACCESS), FlowNotFound),
         (said(404, "Item x.fmw does not exist."), FlowNotFound),
-        (Response(404, {}, b"<html>404</html>"), ProtocolError),
+        (Response(404, {}, b"<html>404</html>"), NoJobEndpoint),
+        (Response(405), NoJobEndpoint),
+        (said(405, "not allowed"), NoJobEndpoint),
         (Response(400, {}, b"<html>400</html>"), ProtocolError),
         (said(409, "conflict"), InvalidRequest),
         (said(429, "slow down"), RateLimited),
@@ -655,6 +662,24 @@ def test_an_accepted_cancellation(backend, look, outcome):
 
     assert ("POST", f"{JOB}/cancel", None, None) == (request.method, request.path, request.json, request.content)
     assert outcome is answer.outcome
+
+
+@pytest.mark.parametrize("maybe_arrived", [True, False])
+def test_a_cancellation_whose_answer_is_lost(backend, maybe_arrived):
+    """It is not repeatable: one look tells, if it may have arrived at all."""
+    lost = TransportError("cut", maybe_arrived=maybe_arrived)
+    if not maybe_arrived:
+        assert failing(backend.cancel(REF), lost) is lost
+        return
+    for look, outcome in (
+        (reply(200, {"status": "cancelled"}), CancelOutcome.CONFIRMED),
+        (said(404, 'The job for ID "42" does not exist.'), CancelOutcome.CONFIRMED),
+        (reply(200, {"status": "success"}), CancelOutcome.TOO_LATE),
+    ):
+        answer, (request, second) = play(backend.cancel(REF), lost, look)
+        assert (answer.outcome, request.repeatable, second.method) == (outcome, False, "GET")
+    for look in (reply(200, {"status": "running"}), reply(200, {"status": "odd"}), Response(500), LOST_ON_THE_WAY):
+        assert failing(backend.cancel(REF), lost, look) is lost
 
 
 def test_cancelling_what_has_ended(backend):

@@ -153,7 +153,7 @@ def test_a_wish_of_the_vendor_is_granted(wish, pause):
 
 def test_a_vendor_is_trusted_to_hold_at_first():
     """Nothing is known against it."""
-    assert HoldTrust()
+    assert HoldTrust().holds(0.0)
 
 
 @pytest.mark.parametrize(
@@ -162,25 +162,40 @@ def test_a_vendor_is_trusted_to_hold_at_first():
 )
 def test_what_counts_as_held(hold, elapsed, ended, held):
     """At least half of the time asked for, or the run ended."""
-    assert HoldTrust().judge(hold, elapsed, ended=ended) is held
+    assert HoldTrust().judge(hold, elapsed, 100.0, ended=ended) is held
 
 
 def test_two_vain_requests_in_a_row_end_the_trust():
     """Answered at once or cut, twice in a row: the vendor, or a proxy, does not hold."""
     trust = HoldTrust()
-    trust.judge(20, 0.1, ended=False)
-    assert trust
-    trust.failed()
-    assert not trust
+    trust.judge(20, 0.1, 1.0, ended=False)
+    assert trust.holds(1.0)
+    trust.failed(2.0)
+    assert not trust.holds(2.0)
+
+
+def test_the_trust_comes_back_after_a_while():
+    """Ten minutes after the last vain request it is tried again, since the vendor may only have been restarted."""
+    trust = HoldTrust()
+    trust.failed(1.0)
+    trust.failed(2.0)
+    assert not trust.holds(601.9)
+    assert trust.holds(602.0)
+    trust.failed(602.0)
+    assert not trust.holds(1201.9)
+    assert trust.holds(1202.0)
+    trust.judge(20, 20, 1222.0, ended=False)
+    trust.failed(1223.0)
+    assert trust.holds(1223.0)
 
 
 def test_a_held_request_restores_the_trust():
     """One that was held makes up for the one before."""
     trust = HoldTrust()
-    trust.failed()
-    trust.judge(20, 20, ended=False)
-    trust.failed()
-    assert trust
+    trust.failed(1.0)
+    trust.judge(20, 20, 21.0, ended=False)
+    trust.failed(22.0)
+    assert trust.holds(22.0)
 
 
 def test_all_names_are_there():

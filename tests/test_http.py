@@ -15,12 +15,14 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from pytest_httpx import IteratorStream
 
 from flowrunner import http as flowrunner_http
 from flowrunner.answers import error_for
 from flowrunner.backend import Capability
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4
 from flowrunner.errors import (
+    AuthenticationError,
     ClientClosed,
     ConfigError,
     FlowrunnerError,
@@ -33,6 +35,7 @@ from flowrunner.errors import (
 )
 from flowrunner.http import Gate
 from flowrunner.models import RunRef
+from flowrunner.operations.steps import ask
 from flowrunner.plans import FileBody, Request, path
 from flowrunner.plans import send as ask_for
 
@@ -106,10 +109,10 @@ def environment_proxy(monkeypatch):
 
 @pytest.fixture
 def send(open_client):
-    """Send a request over a connection of these settings."""
+    """Send a request over a connection of these settings; time starts at 0."""
 
-    def sending(request, *, retry=True, at_most=None, **settings):
-        return open_client(**settings)._session.send(request, retry=retry, at_most=at_most)
+    def sending(request, *, retry=True, deadline=None, **settings):
+        return open_client(**settings)._session.send(request, retry=retry, deadline=deadline)
 
     return sending
 
@@ -327,16 +330,20 @@ def test_a_token_that_stays_refused(open_client, vendor):
     assert len(vendor.requests) == 1
 
 
-def test_a_token_file_that_is_gone(open_client, vendor, tmp_path):
-    """If the credential cannot be read any more, that is what the error says."""
+def test_a_token_file_that_is_gone(open_client, vendor, tmp_path, caplog):
+    """A credential that cannot be read again counts as not renewed: the 401 stands, and the log says why."""
     file = tmp_path / "token"
     file.write_text("old")
     client = open_client(token={"file": str(file)})
     file.unlink()
-    vendor.on("GET", "/x", 401)
+    vendor.on("GET", "/workspaces/a/b/parameters", 401)
 
-    with pytest.raises(ConfigError, match="cannot be read"):
-        client._session.send(GET)
+    with pytest.raises(AuthenticationError):
+        client.describe("a/b")
+    assert len(vendor.requests) == 1
+    (record,) = (each for each in caplog.records if each.name == "flowrunner.http")
+    assert record.levelno == logging.WARNING
+    assert "cannot be read" in record.getMessage()
 
 
 def test_a_token_that_another_thread_renewed(open_client, vendor):
@@ -350,7 +357,7 @@ def test_a_token_that_another_thread_renewed(open_client, vendor):
             return 401
         return 200
 
-    session._reread = pytest.fail
+    session._reload = pytest.fail
     vendor.on("GET", "/x", renewed_meanwhile)
 
     assert client._session.send(GET).status == 200
@@ -475,20 +482,62 @@ def test_a_server_that_says_nothing(send):
             send(GET, base_url=url, timeout=0.02, retries=0)
         assert caught.value.maybe_arrived
         with pytest.raises(TransportError):
-            send(Request("GET", "/x", timeout=30), base_url=url, retry=False, at_most=0.02)
+            send(Request("GET", "/x", timeout=30), base_url=url, retry=False, deadline=0.02)
 
 
 @pytest.mark.parametrize(
-    ("request_timeout", "at_most", "read"),
-    [(None, None, 30), (None, 4, 4), (50, None, 50), (50, 60, 50), (0.5, None, 0.5)],
+    ("request_timeout", "deadline", "read"),
+    [(None, None, 30), (None, 4, 4), (50, None, 50), (50, 60, 50), (0.5, None, 0.5), (0, None, 0), (50, -1, 0.1)],
 )
-def test_how_long_an_answer_may_take(send, httpx_mock, request_timeout, at_most, read):
-    """A request may allow more than the connection, and a wait less; connecting never takes longer than 10 s."""
+def test_how_long_an_answer_may_take(send, httpx_mock, request_timeout, deadline, read):
+    """A request may allow more than the connection, 0 is a time like any other, and a wait may allow less.
+
+    Connecting never takes longer than 10 s, and what is sent at all waits for a moment at least.
+    """
     httpx_mock.add_response()
-    send(Request("GET", "/x", timeout=request_timeout), at_most=at_most, timeout=30)
+    send(Request("GET", "/x", timeout=request_timeout), deadline=deadline, timeout=30)
 
     (request,) = httpx_mock.get_requests()
     assert {"connect": 10, "read": read, "write": 30, "pool": read} == request.extensions["timeout"]
+
+
+@pytest.mark.parametrize(("timeout", "deadline"), [(3, None), (30, 3)])
+def test_an_answer_that_drips(send, httpx_mock, clock, timeout, deadline):
+    """The limit is one for the whole answer: a server that sends it byte by byte does not outlast it."""
+
+    def dripping():
+        for _ in range(100):
+            clock.advance(1)
+            yield b" "
+
+    httpx_mock.add_response(stream=IteratorStream(dripping()))
+    with pytest.raises(TransportError, match=r"came too slowly.*raise the setting `timeout`") as caught:
+        send(GET, timeout=timeout, deadline=deadline, retry=False)
+    assert caught.value.maybe_arrived
+    assert clock.monotonic() == 4
+
+
+def test_a_plan_has_one_deadline(open_client, clock, httpx_mock, mode):
+    """What a look may take counts for all its requests together, not for each anew."""
+    client = open_client(timeout=30)
+    waits = []
+
+    def slow(request):
+        waits.append(request.extensions["timeout"]["read"])
+        clock.advance(2)
+        return httpx.Response(200, json={})
+
+    httpx_mock.add_callback(slow, is_reusable=True)
+
+    def plan():
+        for _ in range(4):
+            yield from ask_for(GET)
+
+    def operation():
+        return (yield from ask(plan(), at_most=5))
+
+    client._perform(operation())
+    assert waits == [5, 3, 1, flowrunner_http.LEAST_WAIT]
 
 
 # Not too fast
@@ -525,7 +574,7 @@ def test_a_held_connection_does_not_outlast_a_wait(open_client, vendor, clock):
     client._session.send(GET, retry=False)
 
     with pytest.raises(TransportError, match="asked") as caught:
-        client._session.send(GET, retry=False, at_most=5)
+        client._session.send(GET, retry=False, deadline=clock.monotonic() + 5)
     assert (caught.value.maybe_arrived, caught.value.transient, caught.value.retry_after) == (False, True, 600)
     assert clock.monotonic() <= 5
     assert len(vendor.requests) == 1

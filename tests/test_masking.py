@@ -14,7 +14,7 @@ SECRET = 'p"ä\\ss'
 MASKER = Masker([SECRET])
 
 
-@given(st.text(st.characters(exclude_characters="*"), min_size=1), st.text(), st.text())
+@given(st.text(st.characters(exclude_characters="*"), min_size=4), st.text(), st.text())
 def test_no_text_shows_the_value(secret, before, after):
     """Wherever a value stands, as it is or as JSON writes it, a mask stands instead."""
     masker = Masker([secret])
@@ -23,8 +23,8 @@ def test_no_text_shows_the_value(secret, before, after):
 
 
 def test_nothing_to_hide():
-    """No values, and empty ones, hide nothing."""
-    masker = Masker(["", ""])
+    """No values, empty ones, and those too short to be told from other text, hide nothing."""
+    masker = Masker(["", "a", "as ", "it"])
     seen = Observation(message="as it is", raw=b"as it is")
     assert not masker
     assert masker.text("as it is") == "as it is"
@@ -36,9 +36,16 @@ def test_nothing_to_hide():
 
 def test_maskers_are_joined():
     """Two maskers together hide what either does; the longer value first."""
-    both = MASKER | Masker(["abc", "abcdef"])
+    both = MASKER | Masker(["abcd", "abcdef"])
     assert both
-    assert both.text(f"{SECRET} abcdef abc") == "*** *** ***"
+    assert both.text(f"{SECRET} abcdef abcd") == "*** *** ***"
+
+
+def test_short_values_stay():
+    """A value shorter than 4 characters would leave no text readable; it hides nothing, and 4 are enough."""
+    masker = Masker(["no!", "yes!"])
+    assert masker.values == {"yes!"}
+    assert masker.text("no! yes!") == "no! ***"
 
 
 def test_json_is_masked_in_every_text():

@@ -210,6 +210,16 @@ def keep(source, to, progress):
 
 
 @pytest.mark.parametrize("cls", [Artifact, AsyncArtifact])
+def test_where_an_artifact_is_may_be_a_secret(cls):
+    """Some servers put credentials into the query of an address: it is neither in `repr` nor in the JSON."""
+    artifact = cls(name="a.zip", location="https://h/a.zip?sig=s3cr3t", fetch=print)
+    assert "s3cr3t" not in repr(artifact) + repr(ArtifactSource(name="a", location="https://h/a?sig=s3cr3t"))
+    assert artifact.to_dict()["location"] == "https://h/a.zip"
+    assert artifact.location.endswith("?sig=s3cr3t")
+    assert pickle.loads(pickle.dumps(artifact)).location == artifact.location
+
+
+@pytest.mark.parametrize("cls", [Artifact, AsyncArtifact])
 def test_an_artifact_travels_without_its_client(cls):
     """Unpickled, an artifact is the same and says that it cannot be downloaded, and what to do."""
     artifact = cls(name="a.zip", location="/a", media_type="x/y", size=3, fetch=keep)

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import pickle
+import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -132,10 +134,60 @@ def test_parameters_are_checked_before_anything_is_submitted(case):
     assert {"FORMAT", "FROMAT", "MAXY"} == caught.value.problems.keys()
     assert "did you mean 'FORMAT'?" in caught.value.problems["FROMAT"]
     assert "MAXY is required and has no default: give it a value" in str(caught.value)
+    assert len(case.vendor.asked("GET", DESCRIPTION)) == 1
     with pytest.raises(InvalidParameters, match="too large"):
         client.submit(FLOW, {"MAXY": 91})
     assert case.vendor.asked("POST", "/jobs") == []
-    assert len(case.vendor.asked("GET", DESCRIPTION)) == 1
+    assert len(case.vendor.asked("GET", DESCRIPTION)) == 2, "what was kept is read once more before it is an error"
+
+
+def test_a_workspace_that_was_published_again(case):
+    """A kept description that makes parameters look wrong is read once more: they may fit what there is now."""
+    newer = [{**SPEC[0], "maximum": 100}, *SPEC[1:]]
+    case.vendor.on("GET", DESCRIPTION, (200, SPEC), (200, newer))
+    client = case.client(check_parameters=True)
+    for value in (90, 100, 100):
+        client.submit(FLOW, {"MAXY": value})
+
+    assert len(case.vendor.asked("GET", DESCRIPTION)) == 2
+    assert len(case.vendor.asked("POST", "/jobs")) == 3
+
+
+def test_a_description_that_cannot_be_read_once_more(case):
+    """Where it is gone by then, the check steps aside, and the vendor decides."""
+    case.vendor.on("GET", DESCRIPTION, (200, SPEC), 500)
+    client = case.client(check_parameters=True, retries=0)
+    client.submit(FLOW, {"MAXY": 90})
+    client.submit(FLOW, {"MAXY": 100})
+
+    assert len(case.vendor.asked("POST", "/jobs")) == 2
+    assert len(case.happened(events.CheckSkipped)) == 1
+
+
+def _submitted(case):
+    return json.loads(case.vendor.asked("POST", "/jobs")[-1].content)["publishedParameters"]
+
+
+def test_one_value_for_a_list(case):
+    """A single value for a parameter that takes a list goes out as a list of one; without a description as it is."""
+    spec = [{"name": "THEMES", "type": "listbox", "required": False, "choiceSettings": {"choices": [{"value": "a"}]}}]
+    case.vendor.on("GET", DESCRIPTION, (200, spec))
+    client = case.client(check_parameters=True)
+    for given, sent in (("a", ["a"]), (["a"], ["a"]), (("a",), ["a"])):
+        client.submit(FLOW, {"THEMES": given})
+        assert sent == _submitted(case)["THEMES"]
+    case.client(check_parameters=False).submit(FLOW, {"THEMES": "a"})
+    assert _submitted(case)["THEMES"] == "a"
+
+
+def test_no_value(case):
+    """None stands for a parameter that is not given: it is not sent, and a required one is missing."""
+    case.vendor.on("GET", DESCRIPTION, (200, SPEC))
+    client = case.client(check_parameters=True)
+    client.submit(FLOW, {"MAXY": 1, "FORMAT": None, "no such": None})
+    assert _submitted(case) == {"MAXY": 1}
+    with pytest.raises(InvalidParameters, match="MAXY is required"):
+        client.submit(FLOW, {"MAXY": None})
 
 
 def test_a_description_is_kept_for_a_while(case):
@@ -488,6 +540,26 @@ def test_a_server_that_cannot_be_asked_first(case, connected):
     run = client.attach(RunRef(client.name, "fme-flow-v4", FLOW, "1"))
     assert run.wait().status.state is RunState.SUCCEEDED
     assert len(case.happened(events.ContactFailed)) == len(case.happened(events.ContactRestored)) == 1
+
+
+def test_following_asks_the_server_first_without_retries(case, connected):
+    """What a wait has to ask before it looks is asked once per look, and within the time of the wait."""
+    waits = []
+
+    def slow(request):
+        waits.append(request.extensions["timeout"]["read"])
+        case.clock.advance(2)
+        return httpx.ReadTimeout("slow")
+
+    case.vendor.on("GET", "/first", slow)
+    connection = connected(backend=_remarking(), retries=5, timeout=30)
+    client = case.open(connection, on_event=case.events.append)
+    run = client.attach(RunRef(client.name, "fme-flow-v4", FLOW, "1"))
+    with pytest.raises(WaitTimeout):
+        run.wait(timeout=3)
+    assert len(waits) == len(case.happened(events.ContactFailed)) == 2
+    assert waits[0] == 8
+    assert waits[1] < 7
 
 
 # Waiting
@@ -907,6 +979,16 @@ def test_a_backend_of_the_family_will_do(case, backend):
     assert client.attach(RunRef(f"{backend}@fme.example.com", backend, FLOW, "1")).id == "1"
 
 
+def test_a_configured_name_with_an_at_sign(open_client, connected, vendor):
+    """A configured name is compared whole, unless what stands before its `@` is a backend of the family."""
+    connection = evolve(connected(), name="me@fme.example.com")
+    client = open_client(connection)
+    assert client.attach(RunRef("me@fme.example.com", "fme-flow-v4", FLOW, "1")).id == "1"
+    for name in ("you@fme.example.com", "fme-flow-v4@fme.example.com", "invision@fme.example.com"):
+        with pytest.raises(InvalidRequest, match="belongs to connection"):
+            client.attach(RunRef(name, "fme-flow-v4", FLOW, "1"))
+
+
 @pytest.mark.parametrize(
     "ref",
     [
@@ -1071,6 +1153,52 @@ def test_a_cancellation_that_fails(case):
     assert RunState.QUEUED is run.status.state
 
 
+@pytest.mark.parametrize(
+    ("look", "outcome", "state", "cause"),
+    [
+        (job("cancelled"), CancelOutcome.CONFIRMED, RunState.CANCELLED, Cause.BY_US),
+        (job("success"), CancelOutcome.TOO_LATE, RunState.SUCCEEDED, None),
+    ],
+)
+def test_a_cancellation_whose_answer_is_lost(case, look, outcome, state, cause):
+    """It is sent once, and one look tells what became of it."""
+    run = case.run(look, retries=2)
+    case.vendor.on("POST", "/jobs/1/cancel", httpx.ReadError("cut"))
+    assert outcome is run.cancel()
+    assert (state, cause) == (run.status.state, run.status.cause)
+    assert len(case.vendor.asked("POST", "/jobs/1/cancel")) == case.looks() == 1
+
+
+@pytest.mark.parametrize("look", [job("running"), job("Rebooting!"), (401, {}), 503, (200, "<html>")])
+def test_a_lost_cancellation_of_a_live_run(case, look):
+    """Where the look shows no end, or nothing, the lost answer is the error; the run is as it was."""
+    run = case.run(look, retries=0)
+    case.vendor.on("POST", "/jobs/1/cancel", httpx.ReadError("cut"))
+    with pytest.raises(TransportError, match="cut") as caught:
+        run.cancel()
+    assert caught.value.maybe_arrived
+    assert RunState.QUEUED is run.status.state
+
+
+def test_a_cancellation_that_was_never_sent(case):
+    """Where the request did not arrive, nobody looks."""
+    run = case.run(job("running"), retries=0)
+    case.vendor.on("POST", "/jobs/1/cancel", httpx.ConnectError("refused"))
+    with pytest.raises(TransportError, match="refused"):
+        run.cancel()
+    assert case.looks() == 0
+
+
+def test_words_that_were_taught_count_for_a_cancellation(case):
+    """`status_map` says what a word means when the run is looked at after cancelling, too."""
+    taught = {"Stopped!": "cancelled", "Over!": "succeeded"}
+    case.vendor.on("POST", "/jobs/1/cancel", 204)
+    assert CancelOutcome.CONFIRMED is case.run(job("Stopped!"), status_map=taught).cancel()
+    assert CancelOutcome.TOO_LATE is case.run(job("Over!"), status_map=taught).cancel()
+    case.vendor.on("POST", "/jobs/1/cancel", (422, {"message": "no"}))
+    assert CancelOutcome.TOO_LATE is case.run(job("Over!"), status_map=taught).cancel()
+
+
 # Listing
 
 
@@ -1105,6 +1233,7 @@ def test_runs_are_listed(case):
         ("1", "succeeded", ""),
     ]
     assert len(case.vendor.requests) == 3
+    assert case.events == [], "how a run was found is no news"
     case.vendor.on(
         "GET", "/jobs/5", (200, {"id": 5, "status": "success", "repository": "Samples", "workspace": "other.fmw"})
     )
@@ -1241,6 +1370,13 @@ def test_the_server_waits_too_long(case):
     assert request.extensions["timeout"]["read"] == 5
 
 
+def test_the_server_waits_for_no_time(case):
+    """`server_wait` and a timeout of 0 contradict each other: an error before anything is asked."""
+    with pytest.raises(InvalidRequest, match="server_wait=True needs time"):
+        case.client().run(FLOW, server_wait=True, timeout=0)
+    assert case.vendor.requests == []
+
+
 def test_run_is_submit_and_wait(case):
     """`run` submits once and waits; its errors name the run."""
     case.vendor.on("GET", "/jobs/1", job("running"), job("success"))
@@ -1317,6 +1453,31 @@ def test_a_vendor_that_does_not_hold(case, answer):
     assert case.looks() < 60
     other = case.run(job("success"), max_long_polls=8)
     other.wait()
+
+
+def test_a_vendor_that_holds_again(case):
+    """Ten minutes after the last vain try it is asked to hold again."""
+    run = case.run(job("running"), max_long_polls=8)
+    case.vendor.on("GET", "/jobs/1/result", held(case.clock, 0, 202))
+    with pytest.raises(WaitTimeout):
+        run.wait(timeout=590)
+    assert len(_holds(case)) == 2
+    case.vendor.on("GET", "/jobs/1/result", held(case.clock, 20, (200, {"id": 1, "status": "success"})))
+    with pytest.raises(WaitTimeout):
+        run.wait(timeout=5)
+    assert len(_holds(case)) == 2
+    assert RunState.SUCCEEDED is run.wait(timeout=600).status.state
+    assert len(_holds(case)) == 3
+
+
+@pytest.mark.parametrize(("connections", "polls", "held_at_once"), [(1, 8, 0), (3, 8, 2), (8, 1, 1)])
+def test_a_connection_stays_free(case, connections, polls, held_at_once):
+    """At most `max_connections` - 1 requests are held at once, and never more than `max_long_polls`."""
+    client = case.client(max_connections=connections, max_long_polls=polls)
+    following = getattr(client, "target", client)._operations.following
+    status = case.run(job("running")).refresh()
+    holds = [following._hold(status, None, every_change=False) for _ in range(5)]
+    assert holds == [20.0] * held_at_once + [0.0] * (5 - held_at_once)
 
 
 def test_a_proxy_that_cuts_held_requests_is_no_lost_contact(case):
@@ -1482,6 +1643,43 @@ def test_connecting(tmp_path):
     asyncio.run(client.close())
     with pytest.raises(ConfigError):
         connect(backend="fme-flow-v4", base_url="https://fme.example.com")
+
+
+@pytest.mark.parametrize("connecting", [connect, connect_async])
+def test_a_journal(connecting):
+    """None stands for no journal, and this version can keep none."""
+    place = {"backend": "fme-flow-v4", "base_url": "https://fme.example.com", "token": "t"}
+    client = connecting(**place, journal=None)
+    if connecting is connect:
+        client.close()
+    else:
+        asyncio.run(client.close())
+    for journal in ("runs.db", True, ""):
+        with pytest.raises(ConfigError, match="keeps no journal"):
+            connecting(**place, journal=journal)
+
+
+@pytest.mark.parametrize("connecting", [connect, connect_async])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"base_url": "no address"},
+        {"base_url": "https://fme.example.com", "timeout": -1},
+        {"base_url": "https://fme.example.com", "no_such_setting": 1},
+        {"base_url": "https://fme.example.com", "journal": "x"},
+        {"base_url": "https://fme.example.com", "backend": "fme-flaw"},
+    ],
+)
+def test_a_traceback_of_connecting_shows_no_credential(connecting, wrong):
+    """A report of a refused call that shows the variables of every frame shows no credential in ours."""
+    with pytest.raises(ConfigError) as caught:
+        connecting(**{"backend": "fme-flow-v4", "token": TOKEN, **wrong})
+
+    whole = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    while whole is not None:
+        ours = [frame for frame in whole.stack if f"{os.sep}src{os.sep}flowrunner{os.sep}" in frame.filename]
+        assert not [frame.name for frame in ours if TOKEN in repr(frame.locals)]
+        whole = whole.__cause__ or whole.__context__
 
 
 def test_the_time_of_the_machine(open_client):

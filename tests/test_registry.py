@@ -39,7 +39,7 @@ def acme(monkeypatch):
 
 def test_names_are_the_builtin_ones():
     """`names` lists what is built in, and the import strings are read-only."""
-    assert registry.names() == ("fme-flow", "fme-flow-v3", "fme-flow-v4")
+    assert registry.names() == ("fme-flow", "fme-flow-v3", "fme-flow-v4", "invision", "smart-flows")
     with pytest.raises(TypeError):
         registry.BUILTINS["x"] = "y:Z"
 

@@ -337,6 +337,20 @@ def test_a_folder_comes_as_a_zip(client, simulator, local, tmp_path):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["all.zip", "å b.gml"]
 
 
+def test_a_download_into_a_folder(client, local, tmp_path):
+    """A folder here takes a file under the name it has at the vendor, and a folder of the vendor's as NAME.zip."""
+    remote = client.upload(local(content=b"abc"), "å.txt")
+    into = tmp_path / "into"
+    into.mkdir()
+    assert client.download(remote, into) == into / "å.txt"
+    assert (into / "å.txt").read_bytes() == b"abc"
+    folder = str(remote).rpartition("/")[0] + "/"
+    path = client.download(folder, str(into))
+    assert path == into / f"{folder.rstrip('/').rpartition('/')[2]}.zip"
+    with zipfile.ZipFile(path) as archive:
+        assert [name for name in archive.namelist() if name.endswith("txt")]
+
+
 def test_a_download_that_is_refused(client, tmp_path):
     """What is not there, or is no reference, is an error; nothing is left behind."""
     for reference, text in ((f"$({TEMP})/none.gml", "does not exist"), ("none.gml", "is not written")):

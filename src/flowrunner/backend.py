@@ -7,16 +7,17 @@ states and retries nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping  # noqa: TC003 - annotations of settings are read at run time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import NOTHING, Attribute, Factory, field, fields, frozen
 
-from flowrunner.errors import UnsupportedOperation
+from flowrunner.errors import UnsupportedOperation, UnsupportedOption
 from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health, RemoteFile, RunRef, SubmitOptions
 from flowrunner.secret import Secret
-from flowrunner.states import Meaning, Observation
+from flowrunner.states import Meaning, Observation, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +34,12 @@ __all__ = [
     "Capability",
     "Listed",
     "Outcome",
+    "Prompt",
     "RunQuery",
     "Settings",
     "Submission",
     "Upload",
+    "refuse_options",
     "secret",
     "setting",
 ]
@@ -92,8 +95,8 @@ def _wrap_optional(value: Any) -> Secret | None:
 
 
 def _positive(_owner: object, attribute: Attribute[Any], value: float) -> None:
-    if value <= 0:
-        raise ValueError(f"{attribute.name} must be more than 0, not {value}")
+    if not 0 < value < math.inf:
+        raise ValueError(f"{attribute.name} must be more than 0 and finite, not {value}")
 
 
 def _positive_or_none(owner: object, attribute: Attribute[Any], value: float | None) -> None:
@@ -227,6 +230,21 @@ class CancelAnswer:
 
 
 @frozen(kw_only=True)
+class Prompt:
+    """What a waiting run asks.
+
+    Attributes:
+        schema: JSON Schema of the answers, where the vendor gives one.
+        model: the answers as they stand: the vendor's defaults.
+        form: how the vendor would lay the questions out.
+    """
+
+    schema: Mapping[str, Any] | None = None
+    model: Mapping[str, Any] = field(factory=dict)
+    form: tuple[Any, ...] = ()
+
+
+@frozen(kw_only=True)
 class Outcome:
     """The details of a finished run. The observations are applied in order: the record first, then its result."""
 
@@ -235,6 +253,18 @@ class Outcome:
     artifacts: tuple[ArtifactSource, ...] = ()
     metrics: Mapping[str, float] = field(factory=dict)
     raw: Mapping[str, Any] = field(factory=dict)
+
+
+def refuse_options(options: SubmitOptions, *, backend: str, honoured: frozenset[str] = frozenset()) -> None:
+    """Raise for an option that the backend cannot honour; `extra` is checked elsewhere.
+
+    Raises:
+        UnsupportedOption: for the first of them.
+    """
+    for attribute in fields(SubmitOptions):
+        name = attribute.name
+        if name not in honoured | {"extra"} and getattr(options, name) not in (None, (), {}):
+            raise UnsupportedOption(f"backend {backend!r} has no option {name}: leave it out", option=name)
 
 
 class Backend:
@@ -251,6 +281,7 @@ class Backend:
         words: the vendor's status words, folded (see `states.fold`), and what they mean.
         options: names in `SubmitOptions.extra` that it understands, with a help text each.
         instead: options of other backends of its family, each with what to use in its place.
+        payload_text_is_path: a payload that is a `str` names a file; else it is the data itself.
         runs_payloads_at_once: a run with a payload is best started by the request that also waits for its end.
         max_hold: seconds the vendor may be asked to hold a request (LONG_POLL); proxies cut what lasts longer.
     """
@@ -259,14 +290,21 @@ class Backend:
     family: ClassVar[str]
     settings_class: ClassVar[type[Settings]] = Settings
     capabilities: frozenset[Capability] = frozenset()
-    words: ClassVar[Mapping[str, Meaning]] = {}
+    words: Mapping[str, Meaning] = {}
     options: ClassVar[Mapping[str, str]] = {}
     instead: ClassVar[Mapping[str, str]] = {}
     max_hold: ClassVar[float] = 20.0
     runs_payloads_at_once: bool = False
+    payload_text_is_path: ClassVar[bool] = False
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
+        self.words = {**type(self).words, **settings.status_map}
+
+    def state_of(self, seen: Observation | None) -> RunState | None:
+        """The state an observation's word means on this connection; None where it has no word, or no known one."""
+        meaning = self.words.get(fold(seen.word)) if seen is not None and seen.word is not None else None
+        return meaning.state if meaning is not None else None
 
     @property
     def is_prepared(self) -> bool:
@@ -285,6 +323,13 @@ class Backend:
     def authorize(self) -> Mapping[str, Secret]:
         """The headers that carry the credential; they go to the connection's own origin and nowhere else."""
         raise NotImplementedError
+
+    def login(self) -> Plan[Mapping[str, Secret]] | None:
+        """A plan that gets those headers from the vendor, where `authorize` has none; its requests are anonymous.
+
+        It is carried out before the first request, and once more when the vendor no longer accepts what it got.
+        """
+        return None
 
     def submit(self, submission: Submission) -> Plan[Accepted]:
         """Start a run, with `answers.submit_once`.
@@ -353,6 +398,14 @@ class Backend:
     def describe(self, flow: str) -> Plan[FlowSpec]:
         """What a flow takes (DESCRIBE)."""
         raise self._lacks(Capability.DESCRIBE)
+
+    def prompt(self, ref: RunRef) -> Plan[Prompt]:
+        """What a waiting run asks (RESUME)."""
+        raise self._lacks(Capability.RESUME)
+
+    def resume(self, ref: RunRef, answers: Mapping[str, Any]) -> Plan[Observation]:
+        """Answer a waiting run; the answers are complete and checked (RESUME)."""
+        raise self._lacks(Capability.RESUME)
 
     def health(self) -> Plan[Health]:
         """Whether the vendor is there and accepts the credential (HEALTH). It raises nothing it can report."""

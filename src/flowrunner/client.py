@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from attrs import asdict
+
 from flowrunner.clock import SystemClock
 from flowrunner.drive import adrive, drive
 from flowrunner.errors import FlowrunnerError
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from types import TracebackType
 
-    from flowrunner.backend import Capability, RunQuery
+    from flowrunner.backend import Backend, Capability, RunQuery
     from flowrunner.clock import Clock
     from flowrunner.config import Connection
     from flowrunner.enums import CancelOutcome, RunState
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from flowrunner.operations.records import RunRecord
     from flowrunner.operations.steps import Operation, Pause
     from flowrunner.plans import Step
-    from flowrunner.secret import Secret
 
 __all__ = ["AsyncClient", "AsyncRun", "Client", "Run"]
 
@@ -95,17 +96,19 @@ class _ClientBase:
             self._operations.context.located(error)
             raise
 
-    def _renewed(self) -> Mapping[str, Secret]:
+    def _deadline(self, asked: Ask[Any]) -> float | None:
+        return None if asked.at_most is None else self._clock.monotonic() + asked.at_most
+
+    def _reloaded(self) -> Backend:
         settings = self._connection.reload()
-        self._operations.context.keep_secret(settings)
-        return self._connection.backend(settings).authorize()
+        self._operations.context.keep_secret(*settings.secrets())
+        return self._connection.backend(settings)
 
     def _session_arguments(self) -> dict[str, Any]:
         return {
-            "base_url": self._backend.base_url,
-            "settings": self._connection.settings,
-            "authorize": self._backend.authorize,
-            "renew": self._renewed,
+            "backend": self._backend,
+            "reload": self._reloaded,
+            "learned": lambda secrets: self._operations.context.keep_secret(*secrets),
             "clock": self._clock,
         }
 
@@ -252,10 +255,10 @@ class Client(_ClientBase):
         Args:
             file: what `upload` returned, or a reference in the vendor's spelling; one that ends in `/` names a folder,
                 which comes as a zip.
-            to: the file here.
+            to: the file here, or a folder that takes it under its own name.
             progress: called with the bytes that came, and those there are in all, where that is known.
         """
-        return self._perform(self._operations.files.download(str(file), Path(to), progress))
+        return self._perform(self._operations.files.download(str(file), _target(file, Path(to)), progress))
 
     def remove(self, file: RemoteFile) -> None:
         """Remove a file from the vendor that `upload`, or a submission, brought there. It may be gone already."""
@@ -287,7 +290,7 @@ class Client(_ClientBase):
                 return
 
     def _artifact(self, source: ArtifactSource) -> Artifact:
-        return Artifact(**source.to_dict(), fetch=self._download)
+        return Artifact(**asdict(source), fetch=self._download)
 
     def _download(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Path:
         return self._perform(self._operations.files.download_artifact(artifact, to, progress))
@@ -301,13 +304,21 @@ class Client(_ClientBase):
 
     def _step(self, step: Ask[Any] | Pause) -> Any:
         if isinstance(step, Ask):
-            return drive(step.plan, partial(self._send, step))
+            return drive(step.plan, partial(self._send, step, self._deadline(step)))
         return self._clock.sleep(step.seconds)
 
-    def _send(self, asked: Ask[Any], step: Step) -> Any:
+    def _send(self, asked: Ask[Any], deadline: float | None, step: Step) -> Any:
         if isinstance(step, Request):
-            return self._session.send(step, retry=asked.retry, at_most=asked.at_most)
+            return self._session.send(step, retry=asked.retry, deadline=deadline)
         return step.function()
+
+
+def _target(file: RemoteFile | str, to: Path) -> Path:
+    if not to.is_dir():
+        return to
+    reference = str(file)
+    name = reference.rstrip("/").rpartition("/")[2]
+    return to / (f"{name}.zip" if reference.endswith("/") else name)
 
 
 class _RunBase:
@@ -402,6 +413,19 @@ class Run(_RunBase):
                 yield status
 
         return changes()
+
+    def resume(self, answers: Mapping[str, Any]) -> RunStatus:
+        """Answer a run that waits for a person, and let it go on.
+
+        Args:
+            answers: by the keys of the schema; what is left out stays as the vendor proposes.
+
+        Raises:
+            InvalidParameters: the answers do not fit the schema, see `.problems`. Nothing was sent.
+            InvalidRequest: the run does not wait for anyone.
+            UnsupportedOperation: the backend has no such runs.
+        """
+        return self._perform(self._operations.results.resume(self._record, answers))
 
     def cancel(self) -> CancelOutcome:
         """Ask the vendor to cancel.
@@ -531,7 +555,7 @@ class AsyncClient(_ClientBase):
         progress: Progress | None = None,
     ) -> Path:
         """As `Client.download`."""
-        return await self._perform(self._operations.files.download(str(file), Path(to), progress))
+        return await self._perform(self._operations.files.download(str(file), _target(file, Path(to)), progress))
 
     async def remove(self, file: RemoteFile) -> None:
         """As `Client.remove`."""
@@ -564,7 +588,7 @@ class AsyncClient(_ClientBase):
                 return
 
     def _artifact(self, source: ArtifactSource) -> AsyncArtifact:
-        return AsyncArtifact(**source.to_dict(), fetch=self._download)
+        return AsyncArtifact(**asdict(source), fetch=self._download)
 
     async def _download(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Path:
         return await self._perform(self._operations.files.download_artifact(artifact, to, progress))
@@ -578,12 +602,12 @@ class AsyncClient(_ClientBase):
 
     async def _step(self, step: Ask[Any] | Pause) -> Any:
         if isinstance(step, Ask):
-            return await adrive(step.plan, partial(self._send, step))
+            return await adrive(step.plan, partial(self._send, step, self._deadline(step)))
         return await self._clock.asleep(step.seconds)
 
-    async def _send(self, asked: Ask[Any], step: Step) -> Any:
+    async def _send(self, asked: Ask[Any], deadline: float | None, step: Step) -> Any:
         if isinstance(step, Request):
-            return await self._session.send(step, retry=asked.retry, at_most=asked.at_most)
+            return await self._session.send(step, retry=asked.retry, deadline=deadline)
         import asyncio
 
         return await asyncio.to_thread(step.function)
@@ -624,6 +648,10 @@ class AsyncRun(_RunBase):
                 yield status
 
         return changes()
+
+    async def resume(self, answers: Mapping[str, Any]) -> RunStatus:
+        """As `Run.resume`."""
+        return await self._perform(self._operations.results.resume(self._record, answers))
 
     async def cancel(self) -> CancelOutcome:
         """As `Run.cancel`."""

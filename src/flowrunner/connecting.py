@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import os
@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["connect", "connect_async"]
 
 
+class Arguments(dict[str, Any]):
+    """Settings as a caller gave them, credentials among them: it shows the names alone."""
+
+    @classmethod
+    def taking(cls, settings: dict[str, Any]) -> Self:
+        """All of them, which are gone from where they were: a traceback may show that, too."""
+        taken = cls(settings)
+        settings.clear()
+        return taken
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self)}>"
+
+
 def connect(
     name: str | None = None,
     /,
@@ -23,6 +37,7 @@ def connect(
     backend: str | type[Backend] | None = None,
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
+    journal: object = None,
     **settings: Any,
 ) -> Client:
     """Connect to a workflow server. Nothing is asked of it yet.
@@ -32,6 +47,7 @@ def connect(
         backend: the vendor, by name or class; with it and without a name, all settings are given here.
         config: a configuration file, or its content, instead of the usual search.
         on_event: called with every event, see `flowrunner.events`.
+        journal: None; this version keeps no journal.
         **settings: of the connection; they win over the environment and the file.
 
     Raises:
@@ -39,7 +55,7 @@ def connect(
     """
     from flowrunner.client import Client
 
-    return Client(_resolve(name, backend, config, settings), on_event=on_event)
+    return Client(_resolve(name, backend, config, journal, Arguments.taking(settings)), on_event=on_event)
 
 
 def connect_async(
@@ -49,20 +65,27 @@ def connect_async(
     backend: str | type[Backend] | None = None,
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
+    journal: object = None,
     **settings: Any,
 ) -> AsyncClient:
     """As `connect`, for a program that runs on asyncio. The call itself is not awaited."""
     from flowrunner.client import AsyncClient
 
-    return AsyncClient(_resolve(name, backend, config, settings), on_event=on_event)
+    return AsyncClient(_resolve(name, backend, config, journal, Arguments.taking(settings)), on_event=on_event)
 
 
 def _resolve(
     name: str | None,
     backend: str | type[Backend] | None,
     config: str | os.PathLike[str] | Mapping[str, Any] | None,
-    settings: dict[str, Any],
+    journal: object,
+    settings: Arguments,
 ) -> Connection:
     from flowrunner.config import resolve
+
+    if journal is not None:
+        from flowrunner.errors import ConfigError
+
+        raise ConfigError("this version keeps no journal: leave the argument `journal` out")
 
     return resolve(name, backend=backend, config=config, arguments=settings)

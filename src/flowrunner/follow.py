@@ -72,23 +72,33 @@ class Contact:
 
 
 class HoldTrust:
-    """Whether it makes sense to ask the vendor to hold requests: some do not, and some proxies cut what is held."""
+    """Whether it makes sense to ask the vendor to hold requests: some do not, and some proxies cut what is held.
+
+    All instants are monotonic seconds.
+    """
 
     IN_VAIN: Final = 2
-    """Asked in vain so often in a row, it is asked no more."""
+    """Asked in vain so often in a row, it is not asked ..."""
+    DOUBT: Final = 600.0
+    """... for so many seconds: it may only have been restarted."""
 
     def __init__(self) -> None:
         self._in_vain = 0
+        self._doubted_at = 0.0
 
-    def __bool__(self) -> bool:
-        return self._in_vain < self.IN_VAIN
+    def holds(self, now: float) -> bool:
+        """Whether to ask it."""
+        return self._in_vain < self.IN_VAIN or now - self._doubted_at >= self.DOUBT
 
-    def judge(self, hold: float, elapsed: float, *, ended: bool) -> bool:
+    def judge(self, hold: float, elapsed: float, now: float, *, ended: bool) -> bool:
         """Note how a held request went; whether it was held, so that asking again at once is polite."""
-        held = ended or elapsed >= hold / 2
-        self._in_vain = 0 if held else self._in_vain + 1
-        return held
+        if ended or elapsed >= hold / 2:
+            self._in_vain = 0
+            return True
+        self.failed(now)
+        return False
 
-    def failed(self) -> None:
-        """Note that a held request failed."""
+    def failed(self, now: float) -> None:
+        """Note that the vendor did not hold a request, or that it failed."""
         self._in_vain += 1
+        self._doubted_at = now

@@ -8,6 +8,7 @@ I/O; `HttpSession` and `AsyncHttpSession` differ in `await`.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import ssl
 import threading
@@ -23,27 +24,32 @@ import httpx
 from flowrunner import __version__
 from flowrunner.answers import retry_after
 from flowrunner.config.addresses import is_loopback
+from flowrunner.drive import adrive, drive
 from flowrunner.errors import ClientClosed, ConfigError, InvalidRequest, ProtocolError, TransportError
 from flowrunner.files import Partial
-from flowrunner.plans import Response
+from flowrunner.plans import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
-    from flowrunner.backend import Settings
+    from flowrunner.backend import Backend, Settings
     from flowrunner.clock import Clock
     from flowrunner.models import Progress
-    from flowrunner.plans import FileBody, Request
+    from flowrunner.plans import FileBody, Step
     from flowrunner.secret import Secret
 
 __all__ = ["AsyncHttpSession", "HttpSession"]
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 MAX_BODY: Final = 64 * 2**20
 """Bytes of an answer that are read into memory; files are streamed and have no such bound."""
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds to establish a connection, unless the connection's `timeout` is shorter."""
+LEAST_WAIT: Final = 0.1
+"""Seconds a request that is sent at all waits for its answer."""
 PATIENCE: Final = 60.0
 """Seconds a call waits for its turn or for a `Retry-After`, at most; a longer wait is for the caller to decide on."""
 MAX_PORT: Final = 2**16 - 1
@@ -91,27 +97,28 @@ class Wire(ABC):
     """What both sessions share: building requests, choosing transports, judging outcomes.
 
     Args:
-        base_url: where `Request.path` starts.
-        settings: of the connection.
-        authorize: the headers that carry the credential.
-        renew: the same, with the credential read again from where it comes from.
+        backend: says where `Request.path` starts, and how to authorize.
+        reload: the backend with its credential read again from where it comes from.
+        learned: told of credentials that the vendor gave, so that they can be hidden.
         clock: time.
     """
 
     def __init__(
         self,
-        base_url: str,
-        settings: Settings,
+        backend: Backend,
         *,
-        authorize: Callable[[], Mapping[str, Secret]],
-        renew: Callable[[], Mapping[str, Secret]],
+        reload: Callable[[], Backend],
+        learned: Callable[[Iterable[Secret]], None],
         clock: Clock,
     ) -> None:
-        self._base = base_url
-        self._origin = _origin(httpx.URL(base_url))
+        settings: Settings = backend.settings
+        self._base = backend.base_url
+        self._origin = _origin(httpx.URL(backend.base_url))
         self._settings = settings
-        self._credentials = authorize()
-        self._reread = renew
+        self._credentials = backend.authorize()
+        self._logs_in = not self._credentials
+        self._reload = reload
+        self._learned = learned
         self._clock = clock
         self._gate = Gate(settings.requests_per_second)
         self._headers = httpx.Headers({"Accept": "application/json", "User-Agent": f"flowrunner/{__version__}"})
@@ -120,7 +127,7 @@ class Wire(ABC):
         self._transports: dict[tuple[str | None, bool], Any] = {}
         self._closed = False
 
-    def _build(self, request: Request, at_most: float | None) -> httpx.Request:
+    def _build(self, request: Request, limit: float) -> httpx.Request:
         url = _url(request.path if "://" in request.path else self._base + request.path, request.query)
         headers = self._headers.copy()
         headers.update(request.headers)
@@ -134,11 +141,20 @@ class Wire(ABC):
         if not request.anonymous and _origin(url) == self._origin:
             for name, value in self._credentials.items():
                 headers[name] = value.reveal()
-        timeout = self._timeout
-        if request.timeout is not None or at_most is not None:
-            wait = request.timeout or self._settings.timeout
-            timeout = _timeouts(self._settings.timeout, wait if at_most is None else min(wait, at_most))
+        timeout = self._timeout if limit == self._settings.timeout else _timeouts(self._settings.timeout, limit)
         return httpx.Request(request.method, url, headers=headers, content=content, extensions={"timeout": timeout})
+
+    def _limit(self, request: Request, deadline: float | None) -> float:
+        """Seconds to wait for the answer."""
+        wait = self._settings.timeout if request.timeout is None else request.timeout
+        return wait if deadline is None else min(wait, max(deadline - self._clock.monotonic(), LEAST_WAIT))
+
+    def _pause(self, deadline: float | None) -> float | TransportError:
+        """Seconds until it is this request's turn; an error where that is too long to wait."""
+        now = self._clock.monotonic()
+        patience = PATIENCE if deadline is None else min(max(deadline - now, 0.0), PATIENCE)
+        pause = self._gate.reserve(now, patience)
+        return pause if pause <= patience else _too_early(pause)
 
     @abstractmethod
     def _streamed(self, body: FileBody, progress: Progress | None) -> Any:
@@ -207,25 +223,39 @@ class Wire(ABC):
     def _refused(self, request: Request, outcome: Response | TransportError) -> bool:
         return isinstance(outcome, Response) and outcome.status == 401 and not request.anonymous
 
-    def _renewed(self) -> bool:
-        """Read the credential again; whether it has changed."""
-        credentials = self._reread()
-        if credentials == self._credentials:
-            return False
+    def _must_log_in(self, request: Request) -> bool:
+        return self._logs_in and not self._credentials and not request.anonymous
+
+    def _reloaded(self) -> Backend | None:
+        """The backend with its credential read again; None where that cannot be read just now: it may be rotating."""
+        try:
+            return self._reload()
+        except ConfigError as error:
+            logger.warning("the credential was refused, and cannot be read again: %s", error)
+            return None
+
+    def _adopt(self, credentials: Mapping[str, Secret]) -> bool:
+        """Use these from now on; whether they are others than before."""
+        is_new = credentials != self._credentials
+        self._learned(credentials.values())
         self._credentials = credentials
-        return True
+        return is_new
 
 
 class HttpSession(Wire):
     """Sends requests, blocking."""
 
-    def send(self, request: Request, *, retry: bool = True, at_most: float | None = None) -> Response:
+    def __init__(self, backend: Backend, **arguments: Any) -> None:
+        super().__init__(backend, **arguments)
+        self._renewal = threading.Lock()
+
+    def send(self, request: Request, *, retry: bool = True, deadline: float | None = None) -> Response:
         """Send a request.
 
         Args:
             request: what to send.
             retry: send it again where that can do no harm and may help.
-            at_most: seconds to wait for an answer, where that is less than the request allows.
+            deadline: when the answer must be there, in monotonic seconds, if that is sooner than the request allows.
 
         Returns:
             The answer, of whatever status.
@@ -233,18 +263,37 @@ class HttpSession(Wire):
         Raises:
             TransportError: there was none.
         """
+        if self._must_log_in(request):
+            self._renew(self._credentials)
         used = self._credentials
-        outcome = self._try(request, at_most)
-        if self._refused(request, outcome) and (used is not self._credentials or self._renewed()):
-            outcome = self._try(request, at_most)
+        outcome = self._try(request, deadline)
+        if self._refused(request, outcome) and self._renew(used):
+            outcome = self._try(request, deadline)
         if retry and self._again(request, outcome) is not False:
-            outcome = self._retry(request, outcome, at_most)
+            outcome = self._retry(request, outcome, deadline)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
+
+    def _renew(self, used: Mapping[str, Secret]) -> bool:
+        """Get the credential anew, one caller for all; whether there is another than the one that was used."""
+        with self._renewal:
+            if used is not self._credentials:
+                return True
+            backend = self._reloaded()
+            if backend is None:
+                return False
+            login = backend.login()
+            return self._adopt(backend.authorize() if login is None else drive(login, self._exchange))
+
+    def _exchange(self, step: Step) -> Response:
+        outcome = self._try(_request_of(step), None)
         if isinstance(outcome, TransportError):
             raise outcome
         return outcome
 
     def _retry(
-        self, request: Request, outcome: Response | TransportError, at_most: float | None
+        self, request: Request, outcome: Response | TransportError, deadline: float | None
     ) -> Response | TransportError:
         import stamina
 
@@ -252,27 +301,27 @@ class HttpSession(Wire):
             for attempt in stamina.retry_context(**self._retry_arguments()):
                 with attempt:
                     if attempt.num > 1:
-                        outcome = self._try(request, at_most)
+                        outcome = self._try(request, deadline)
                     self._ask_again(request, outcome)
         except _Again:
             pass  # all attempts are used up: the last outcome counts
         return outcome
 
-    def _try(self, request: Request, at_most: float | None) -> Response | TransportError:
+    def _try(self, request: Request, deadline: float | None) -> Response | TransportError:
         self._check_open()
-        patience = PATIENCE if at_most is None else min(at_most, PATIENCE)
-        pause = self._gate.reserve(self._clock.monotonic(), patience)
-        if pause > patience:
-            return _too_early(pause)
+        pause = self._pause(deadline)
+        if isinstance(pause, TransportError):
+            return pause
         if pause:
             self._clock.sleep(pause)
-        wire = self._build(request, at_most)
+        limit = self._limit(request, deadline)
+        wire = self._build(request, limit)
         try:
             answer = self._transport(request, wire.url).handle_request(wire)
             if request.stream and answer.is_success:
                 return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
             try:
-                outcome: Response | TransportError = self._read(request, answer)
+                outcome: Response | TransportError = self._read(request, answer, _Body(answer, self._clock, limit))
             finally:
                 answer.close()
         except FAILURES as error:
@@ -287,7 +336,7 @@ class HttpSession(Wire):
             transport = self._transports.setdefault(key, self._made(httpx.HTTPTransport, key))
         return transport
 
-    def _read(self, request: Request, answer: httpx.Response) -> Response:
+    def _read(self, request: Request, answer: httpx.Response, body: _Body) -> Response:
         if request.save_to is not None and answer.is_success:
             meter = _Meter(request.progress, _length(answer))
             with Partial(request.save_to) as file:
@@ -295,7 +344,6 @@ class HttpSession(Wire):
                     file.write(chunk)
                     meter.add(len(chunk))
             return Response(answer.status_code, answer.headers)
-        body = _Body(answer)
         for chunk in answer.iter_bytes():
             body.add(chunk)
         return body.response()
@@ -329,25 +377,46 @@ class HttpSession(Wire):
 class AsyncHttpSession(Wire):
     """Sends requests without blocking."""
 
-    async def send(self, request: Request, *, retry: bool = True, at_most: float | None = None) -> Response:
+    def __init__(self, backend: Backend, **arguments: Any) -> None:
+        import asyncio
+
+        super().__init__(backend, **arguments)
+        self._renewal = asyncio.Lock()
+
+    async def send(self, request: Request, *, retry: bool = True, deadline: float | None = None) -> Response:
         """As `HttpSession.send`."""
+        if self._must_log_in(request):
+            await self._renew(self._credentials)
         used = self._credentials
-        outcome = await self._try(request, at_most)
-        if self._refused(request, outcome) and (used is not self._credentials or await self._renewed_in_thread()):
-            outcome = await self._try(request, at_most)
+        outcome = await self._try(request, deadline)
+        if self._refused(request, outcome) and await self._renew(used):
+            outcome = await self._try(request, deadline)
         if retry and self._again(request, outcome) is not False:
-            outcome = await self._retry(request, outcome, at_most)
+            outcome = await self._retry(request, outcome, deadline)
         if isinstance(outcome, TransportError):
             raise outcome
         return outcome
 
-    async def _renewed_in_thread(self) -> bool:
+    async def _renew(self, used: Mapping[str, Secret]) -> bool:
         import asyncio
 
-        return await asyncio.to_thread(self._renewed)
+        async with self._renewal:
+            if used is not self._credentials:
+                return True
+            backend = await asyncio.to_thread(self._reloaded)
+            if backend is None:
+                return False
+            login = backend.login()
+            return self._adopt(backend.authorize() if login is None else await adrive(login, self._exchange))
+
+    async def _exchange(self, step: Step) -> Response:
+        outcome = await self._try(_request_of(step), None)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
 
     async def _retry(
-        self, request: Request, outcome: Response | TransportError, at_most: float | None
+        self, request: Request, outcome: Response | TransportError, deadline: float | None
     ) -> Response | TransportError:
         import stamina
 
@@ -355,27 +424,29 @@ class AsyncHttpSession(Wire):
             async for attempt in stamina.retry_context(**self._retry_arguments()):
                 with attempt:
                     if attempt.num > 1:
-                        outcome = await self._try(request, at_most)
+                        outcome = await self._try(request, deadline)
                     self._ask_again(request, outcome)
         except _Again:
             pass  # all attempts are used up: the last outcome counts
         return outcome
 
-    async def _try(self, request: Request, at_most: float | None) -> Response | TransportError:
+    async def _try(self, request: Request, deadline: float | None) -> Response | TransportError:
         self._check_open()
-        patience = PATIENCE if at_most is None else min(at_most, PATIENCE)
-        pause = self._gate.reserve(self._clock.monotonic(), patience)
-        if pause > patience:
-            return _too_early(pause)
+        pause = self._pause(deadline)
+        if isinstance(pause, TransportError):
+            return pause
         if pause:
             await self._clock.asleep(pause)
-        wire = self._build(request, at_most)
+        limit = self._limit(request, deadline)
+        wire = self._build(request, limit)
         try:
             answer = await self._transport(request, wire.url).handle_async_request(wire)
             if request.stream and answer.is_success:
                 return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
             try:
-                outcome: Response | TransportError = await self._read(request, answer)
+                outcome: Response | TransportError = await self._read(
+                    request, answer, _Body(answer, self._clock, limit)
+                )
             finally:
                 await answer.aclose()
         except FAILURES as error:
@@ -390,7 +461,7 @@ class AsyncHttpSession(Wire):
             transport = self._transports[key] = self._made(httpx.AsyncHTTPTransport, key)
         return transport
 
-    async def _read(self, request: Request, answer: httpx.Response) -> Response:
+    async def _read(self, request: Request, answer: httpx.Response, body: _Body) -> Response:
         if request.save_to is not None and answer.is_success:
             import asyncio
 
@@ -400,7 +471,6 @@ class AsyncHttpSession(Wire):
                     await asyncio.to_thread(file.write, chunk)
                     meter.add(len(chunk))
             return Response(answer.status_code, answer.headers)
-        body = _Body(answer)
         async for chunk in answer.aiter_bytes():
             body.add(chunk)
         return body.response()
@@ -438,6 +508,11 @@ class AsyncHttpSession(Wire):
             await transport.aclose()
 
 
+def _request_of(step: Step) -> Request:
+    assert isinstance(step, Request), "a login asks the vendor and nobody else"  # noqa: S101
+    return step
+
+
 class _Meter:
     """Tells the caller's function how much has gone through."""
 
@@ -459,19 +534,23 @@ def _length(answer: httpx.Response) -> int | None:
 
 
 class _Body:
-    """Collects the body of an answer, up to `MAX_BODY`."""
+    """Collects the body of an answer, up to `MAX_BODY`, and not for ever: a server may send it byte by byte."""
 
-    def __init__(self, answer: httpx.Response) -> None:
+    def __init__(self, answer: httpx.Response, clock: Clock, limit: float) -> None:
         self._answer = answer
+        self._clock = clock
+        self._ends = clock.monotonic() + limit
         self._chunks: list[bytes] = []
         self._size = 0
 
     def add(self, chunk: bytes) -> None:
         self._size += len(chunk)
+        self._chunks.append(chunk)
         if self._size > MAX_BODY:
             text = f"the answer is larger than {MAX_BODY // 2**20} MiB: ask for less, or have it saved to a file"
             raise ProtocolError(text, http_status=self._answer.status_code)
-        self._chunks.append(chunk)
+        if self._clock.monotonic() > self._ends:
+            raise httpx.ReadTimeout("the answer came too slowly")
 
     def response(self) -> Response:
         return Response(self._answer.status_code, self._answer.headers, b"".join(self._chunks))

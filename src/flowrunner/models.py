@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import quote, unquote
 
-from attrs import asdict, evolve, field, frozen
+from attrs import Attribute, asdict, evolve, field, frozen
 
 from flowrunner.enums import Cause, RunState, WaitReason
 from flowrunner.errors import ClientClosed, InvalidRequest
@@ -147,13 +147,14 @@ class ArtifactSource:
     """
 
     name: str
-    location: str
+    location: str = field(repr=False)
     media_type: str | None = None
     size: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return {"name": self.name, "location": self.location, "media_type": self.media_type, "size": self.size}
+        """As JSON; of an address without its query, where some servers put credentials."""
+        shown = self.location.partition("?")[0]
+        return {"name": self.name, "location": shown, "media_type": self.media_type, "size": self.size}
 
 
 @frozen(kw_only=True)
@@ -162,7 +163,7 @@ class _Handle(ArtifactSource):
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         # What the artifact is travels; the client it came from stays behind.
-        return partial(type(self), **self.to_dict()), ()
+        return partial(type(self), **asdict(self, filter=_is_data)), ()
 
     def _start(self, to: str | os.PathLike[str], progress: Progress | None) -> Any:
         from pathlib import Path
@@ -181,6 +182,10 @@ def _file_name(name: str) -> str:
 
     own = PureWindowsPath(name).name
     return "artifact" if own in {"", ".", ".."} else own
+
+
+def _is_data(attribute: Attribute[Any], _value: object) -> bool:
+    return attribute.name != "_fetch"
 
 
 @frozen(kw_only=True)

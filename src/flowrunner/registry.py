@@ -20,6 +20,8 @@ BUILTINS: Final[Mapping[str, str]] = MappingProxyType(
         "fme-flow": "flowrunner.backends.fme_flow:FmeFlow",
         "fme-flow-v3": "flowrunner.backends.fme_flow_v3:FmeFlowV3",
         "fme-flow-v4": "flowrunner.backends.fme_flow_v4:FmeFlowV4",
+        "invision": "flowrunner.backends.invision:InVision",
+        "smart-flows": "flowrunner.backends.smart_flows:SmartFlows",
     }
 )
 """The backends that come with the library: `module:class` by name."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Secret"]
+__all__ = ["MASK", "Secret"]
 
 MASK: Final = "***"
 

@@ -354,7 +354,9 @@ def cancel_answered(
         return accepted
     if outcome is CancelOutcome.CONFIRMED and not shown:
         return evolve(accepted, status=_cancelled(track.status, observed_at))
-    return evolve(accepted, status=evolve(track.status, state=RunState.CANCELLING, reason=None))
+    at = observed_at or track.status.observed_at
+    cancelling = evolve(track.status, state=RunState.CANCELLING, reason=None, observed_at=at)
+    return evolve(accepted, status=cancelling)
 
 
 def _cancelled(known: RunStatus, at: datetime | None) -> RunStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import tomllib
 from itertools import takewhile
@@ -10,7 +11,11 @@ import pytest
 from attrs import evolve
 
 import flowrunner
-from flowrunner.cli import demo, simulate
+from flowrunner.cli import demo, scenarios, simulate
+from flowrunner.simulator import Behaviour, DataFlowId, SmartFlowId
+
+FLOWS = {"invision": DataFlowId.IMPORT_SALES.value, "smart-flows": SmartFlowId.NO_INPUT.value}
+"""What the example runs where it is no workspace."""
 
 
 @pytest.fixture
@@ -37,19 +42,31 @@ def test_simulate_prints_settings_that_work(cli, served, tmp_path):
     assert "Stopped after 0 requests." in ended.stderr
 
 
-@pytest.mark.parametrize("vendor", ["fme-flow", "fme-flow-v3", "fme-flow-v4"])
-def test_every_vendor_is_simulated(cli, served, vendor):
-    """Each is served under the name of the backend that speaks with it, and the help names it."""
+@pytest.mark.parametrize(
+    ("vendor", "path", "secret"),
+    [
+        ("fme-flow", "", "token"),
+        ("fme-flow-v3", "", "token"),
+        ("fme-flow-v4", "", "token"),
+        ("invision", "/invision", "api_key"),
+        ("smart-flows", "", "api_key"),
+    ],
+)
+def test_every_vendor_is_simulated(cli, served, vendor, path, secret):
+    """Each prints what a connection to it needs, shows a command that works there, and stands in the help."""
     port, seen = _free_port(), []
+    settings = {"backend": vendor, "base_url": f"http://127.0.0.1:{port}{path}", secret: "open"}
 
-    def ask():
-        with flowrunner.connect(backend=vendor, base_url=f"http://127.0.0.1:{port}", token="open") as client:
-            seen.append(client.health().authenticated)
+    def start_example():
+        with flowrunner.connect(**settings) as client:
+            flow = FLOWS.get(vendor, "Tutorials/10seconds.fmw")
+            seen.append(client.submit(flow, None if vendor in FLOWS else {"location": ["Burnaby"]}).id)
 
-    served.append(ask)
+    served.append(start_example)
     ended = cli("simulate", vendor, "--port", port, "--token", "open", "--json")
 
-    assert (ended.code, ended.record["backend"], seen) == (0, vendor, [True])
+    assert (ended.code, ended.record, len(seen)) == (0, settings, 1)
+    assert f"flowrunner run simulator {FLOWS.get(vendor, 'Tutorials/10seconds.fmw')} " in ended.stderr
     assert vendor in cli("simulate", "--help").stdout
 
 
@@ -99,34 +116,41 @@ def test_simulate_refuses_what_makes_no_sense(cli, arguments):
 
 
 def rows(text):
-    """The summary: outcome, attempts and requests by flow."""
+    """The summary: vendor, outcome, attempts, requests and message by flow."""
     lines = text.partition("What happened:")[2].splitlines()[3:]
-    cells = (line.split() for line in takewhile(str.strip, lines))
-    return {flow: (outcome, int(attempts), int(requests)) for flow, outcome, attempts, _, _, requests, *_ in cells}
+    cells = (re.split(r"\s{2,}", line.strip()) for line in takewhile(str.strip, lines))
+    return {
+        flow: (vendor, outcome, int(attempts), int(requests), *message)
+        for vendor, flow, outcome, attempts, _, requests, *message in cells
+    }
 
 
-def test_the_demo_shows_four_runs_and_what_became_of_them(cli):
-    """One succeeds after a crash, one fails, one is cancelled, one is long-polled: with the fewest requests."""
+def test_the_demo_shows_all_vendors_side_by_side(cli):
+    """Runs of four vendors, each with its own way to end; the one that is long-polled takes the fewest requests."""
     ended = cli("demo")
 
     summary = rows(ended.stdout)
     assert (ended.code, ended.stderr) == (0, "")
-    assert [row[:2] for row in summary.values()] == [
-        ("succeeded", 2),
-        ("failed", 1),
-        ("cancelled", 1),
-        ("succeeded", 1),
-    ]
-    assert min(summary, key=lambda flow: summary[flow][2]) == "Demo/terrain.fmw"
-    assert summary["Demo/terrain.fmw"][2] <= 5
-    assert "Demo/roads.fmw  queued, attempt 2\n" in ended.stdout
+    assert {flow: row[:3] for flow, row in summary.items()} == {
+        "roads.fmw": ("FME Flow V4", "succeeded", 2),
+        "terrain.fmw": ("FME Flow V4", "succeeded", 1),
+        "parcels.fmw": ("FME Flow V3", "failed", 1),
+        "rivers.fmw": ("FME Flow V3", "cancelled", 1),
+        "ImportSales": ("InVision", "succeeded", 1),
+        "Letter": ("Smart Flows", "succeeded", 1),
+    }
+    assert min(summary, key=lambda flow: summary[flow][3]) == "terrain.fmw"
+    assert "Letter.docx" in summary["Letter"][4]
+    assert "asks: Name? Answered: Ada Lovelace\n" in ended.stdout
+    assert re.search(r"roads\.fmw +\.+=+\.+=+ ok\n", ended.stdout)
+    assert re.search(r"rivers\.fmw +\.+=+~+ cancelled\n", ended.stdout)
+    assert re.search(r"Letter +\.*=+\?+=+ ok\n", ended.stdout)
     assert "Where to go next:" in ended.stdout
-    assert "4 of them for the descriptions" in ended.stdout
 
 
-def test_the_demo_is_live_on_a_terminal(cli, monkeypatch):
+def test_the_demo_is_live_on_a_terminal(cli, shorten):
     """A table that is drawn again and again; with the same summary below it."""
-    _shorten(monkeypatch)
+    shorten()
     ended = cli("demo", FORCE_COLOR="1", TERM="xterm-256color", COLUMNS="100")
 
     assert ended.code == 0
@@ -134,13 +158,37 @@ def test_the_demo_is_live_on_a_terminal(cli, monkeypatch):
     assert "what it shows" in ended.stdout
 
 
-def test_a_demo_that_goes_wrong_says_so(cli, monkeypatch):
+def test_a_demo_that_goes_wrong_says_so(cli, shorten):
     """Exit code 1: whoever tries an installation with it can trust the 0."""
-    _shorten(monkeypatch, outcome="cancelled")
+    shorten(outcome="cancelled")
     ended = cli("demo")
 
     assert ended.code == 1
     assert "Error: not all runs ended as planned." in ended.stderr
+
+
+def test_a_document_that_is_missing_is_not_as_planned(cli, shorten):
+    """The right state is not enough for a run that has to make a document."""
+    shorten(makes_document=True)
+
+    assert cli("demo").code == 1
+
+
+def test_what_an_extra_is_missing_for_is_left_out(cli, shorten, monkeypatch):
+    """The demo says what to install and plays the rest; even if nothing is left."""
+    shorten(needs=("forms", "nothing_of_this_name"))
+    ended = cli("demo")
+
+    assert ended.code == 0
+    assert 'Without terrain.fmw (long-polled: seen again at its end): pip install "flowrunner[forms]"' in ended.stdout
+
+
+def test_a_run_that_was_never_submitted_has_nothing_to_show():
+    """No moment, no request, no message."""
+    part = demo.Part(scenarios.SCENARIOS[0], None, "FME Flow V4")
+
+    assert (part.moments, part.requests, part.message, part.went_as_planned) == ((), 0, "", False)
+    assert list(demo._summary_row(part))[4] == ""
 
 
 def test_ctrl_c_ends_the_demo_tidily(cli, monkeypatch):
@@ -154,7 +202,13 @@ def test_ctrl_c_ends_the_demo_tidily(cli, monkeypatch):
     assert ((ended := cli("demo")).code, ended.stderr) == (130, "Interrupted.\n")
 
 
-def _shorten(monkeypatch, **changes):
-    """Play only the last scenario, shorter."""
-    last = demo.SCENARIOS[-1]
-    monkeypatch.setattr(demo, "SCENARIOS", (evolve(last, behaviour={"duration": 1.0, **changes}),))
+@pytest.fixture
+def shorten(monkeypatch):
+    """Play only the long-polled scenario, shorter, and changed as asked."""
+
+    def play(outcome="succeeded", **changes):
+        (scenario,) = (each for each in scenarios.SCENARIOS if each.name == "terrain.fmw")
+        short = evolve(scenario, behaviour=Behaviour(duration=1, outcome=outcome), **changes)
+        monkeypatch.setattr(scenarios, "SCENARIOS", (short,))
+
+    return play

@@ -21,12 +21,13 @@ from flowrunner.errors import (
     PermissionDenied,
     ProtocolError,
     RunNotFound,
+    TransportError,
     UnsupportedOption,
 )
 from flowrunner.models import ArtifactSource, ParameterKind, RemoteFile, seconds
 from flowrunner.plans import Request, send
 from flowrunner.secret import Secret  # noqa: TC001 - annotations of settings are read at run time
-from flowrunner.states import Meaning, Observation, fold
+from flowrunner.states import Meaning, Observation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,12 +43,16 @@ __all__ = [
     "ErrorBody",
     "FmeSettings",
     "Items",
+    "NoJobEndpoint",
     "answer_of",
     "artifacts_of",
     "authorization",
+    "cancel_answer",
+    "cancel_once",
     "check_extra",
     "dataset_role",
     "error_in",
+    "fetch",
     "flow_error_in",
     "from_milliseconds",
     "id_of",
@@ -62,7 +67,6 @@ __all__ = [
     "root_of",
     "run_error_in",
     "split_flow",
-    "state_of",
     "whole_seconds",
 ]
 
@@ -168,6 +172,16 @@ def whole_seconds(duration: float | timedelta | None, option: str) -> int | None
     return int(length)
 
 
+def _datetime_text(value: datetime) -> str:
+    """`yyyymmddhhmmss`, with the fraction and the offset it has: `yyyymmddhhmmss.x(+/-)z` (documented; digits assumed).
+
+    Without an offset it is the server's own time.
+    """
+    fraction = f".{value.microsecond:06d}".rstrip("0") if value.microsecond else ""
+    offset = value.isoformat()[-6:] if value.tzinfo is not None else ""
+    return f"{value.year:04d}{value:%m%d%H%M%S}{fraction}{offset}"
+
+
 def json_value(name: str, value: Any) -> Any:
     """A parameter's value as JSON; dates as the vendor writes them (documented for V3's parameters).
 
@@ -175,7 +189,7 @@ def json_value(name: str, value: Any) -> Any:
         InvalidParameters: the value has no JSON form.
     """
     if isinstance(value, datetime):
-        return f"{value.year:04d}{value:%m%d%H%M%S}"
+        return _datetime_text(value)
     if isinstance(value, date):
         return f"{value.year:04d}{value:%m%d}"
     if isinstance(value, list | tuple):
@@ -265,19 +279,40 @@ def not_found(ref: RunRef, response: Response, message: str) -> RunNotFound:
     )
 
 
-def state_of(seen: Observation | None) -> RunState | None:
-    """The state an observation's word means; None where it has none, or none that is known."""
-    meaning = WORDS.get(fold(seen.word)) if seen is not None and seen.word is not None else None
-    return meaning.state if meaning is not None else None
-
-
-def cancel_answer(seen: Observation) -> CancelAnswer:
+def cancel_answer(seen: Observation, state: RunState | None) -> CancelAnswer:
     """What became of a cancellation that was accepted, by a look at the job after it."""
-    state = state_of(seen)
     if state is RunState.CANCELLED:
         return CancelAnswer(CancelOutcome.CONFIRMED, seen)
     late = state is not None and state.is_final
     return CancelAnswer(CancelOutcome.TOO_LATE if late else CancelOutcome.REQUESTED, seen)
+
+
+def cancel_once(backend: Backend, ref: RunRef, request: Request) -> Plan[Response | CancelAnswer]:
+    """Send a request to cancel; where its answer is lost, look what became of it, since asking twice would mislead.
+
+    Returns:
+        The answer, or what a look showed after an answer that was lost.
+    """
+    try:
+        return (yield from send(request))
+    except TransportError as error:
+        if not error.maybe_arrived:
+            raise
+        lost = error
+    try:
+        seen = yield from backend.observe(ref)
+    except RunNotFound:
+        return CancelAnswer(CancelOutcome.CONFIRMED)
+    except FlowrunnerError as error:
+        raise lost from error
+    state = backend.state_of(seen)
+    if state is None or not state.is_final:
+        raise lost
+    return cancel_answer(seen, state)
+
+
+class NoJobEndpoint(ProtocolError):
+    """The server does not know `POST /jobs`: another interface may. Nothing was started."""
 
 
 def fetch(address: str, to: Path, progress: Progress | None) -> Plan[None]:

@@ -8,12 +8,12 @@ from then on. Runs are the same on both: an id made over one is followed over th
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from attrs import evolve, frozen
 
 from flowrunner.backend import Backend
-from flowrunner.backends._fme import WORDS, authorization, error_in, root_of
+from flowrunner.backends._fme import WORDS, NoJobEndpoint, authorization, error_in, root_of
 from flowrunner.backends.fme_flow_v3 import FmeFlowV3, FmeFlowV3Settings
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4
 from flowrunner.convert import read
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from flowrunner.states import Observation
 
 __all__ = ["FmeFlow", "FmeFlowSettings"]
+
+T = TypeVar("T")
 
 FIRST_V4_BUILD: Final = 25208
 """The first build whose V4 lists and shows jobs (observed in the vendor's client)."""
@@ -63,6 +65,7 @@ class FmeFlow(Backend):
 
     name = "fme-flow"
     family = "fme-flow"
+    payload_text_is_path = True
     settings_class = FmeFlowSettings
     capabilities = FmeFlowV3.capabilities | FmeFlowV4.capabilities
     words = WORDS
@@ -75,6 +78,7 @@ class FmeFlow(Backend):
         self._v3 = FmeFlowV3(settings)
         self._v4 = FmeFlowV4(settings)
         self._chosen: FmeFlowV3 | FmeFlowV4 | None = None
+        self._is_doubtful = False
 
     @property
     def base_url(self) -> str:
@@ -90,20 +94,22 @@ class FmeFlow(Backend):
     @property
     def is_prepared(self) -> bool:
         """Whether the server was asked which interface it has."""
-        return self._chosen is not None
+        return self._chosen is not None and not self._is_doubtful
 
     def prepare(self) -> Plan[tuple[str, ...]]:
         """Ask the server which interface it has; what there is to say about the choice."""
         build = yield from self._build()
+        self._is_doubtful = False
+        if build is None and self._chosen is not None:
+            return ()  # what answers now is not the server
         if build is None:
             raise ProtocolError(
                 "the server answers neither /fmeinfo/version nor /fmerest/v3/info: check that base_url is the root of "
                 "an FME Flow server",
                 transient=True,
             )
-        if self._chosen is not None:  # by another call, while this one was asking
-            return ()
-        return self._choose(self._v4 if build >= FIRST_V4_BUILD else self._v3, f"the server is of build {build}")
+        backend = self._v4 if build >= FIRST_V4_BUILD else self._v3
+        return () if backend is self._chosen else self._choose(backend, f"the server is of build {build}")
 
     def _build(self) -> Plan[int | None]:
         version = yield from send(Request("GET", "/fmeinfo/version"))
@@ -136,67 +142,78 @@ class FmeFlow(Backend):
 
     def _over_either(self, start: Callable[[FmeFlowV3 | FmeFlowV4], Plan[Accepted]]) -> Plan[Accepted]:
         try:
-            return (yield from start(self._now))
-        except FlowrunnerError as error:
-            if self._now is self._v3 or not _knows_no_jobs(error):
-                raise
-            why = f"POST /jobs of V4 was answered {error.http_status}"
-        remarks = self._choose(self._v3, why)
-        accepted = yield from start(self._v3)
-        return evolve(accepted, remarks=remarks)
+            return (yield from self._watched(start(self._now)))
+        except NoJobEndpoint as error:
+            refusal = error
+        try:
+            accepted = yield from start(self._v3)
+        except ProtocolError:
+            raise refusal from None  # V3 is not there either: it was not the server that answered
+        self._is_doubtful = False
+        if self._chosen is self._v3:  # another submission has found it out meanwhile
+            return accepted
+        return evolve(accepted, remarks=self._choose(self._v3, f"POST /jobs of V4 was answered {refusal.http_status}"))
+
+    def _watched(self, plan: Plan[T]) -> Plan[T]:
+        """The plan; where the interface seems not to be there, the next call asks again which one is."""
+        try:
+            return (yield from plan)
+        except ProtocolError as error:
+            self._is_doubtful = self._is_doubtful or error.http_status in {404, 410}
+            raise
 
     def observe(self, ref: RunRef, hold: float = 0.0) -> Plan[Observation]:
         """Look at a job, as the chosen interface does; so do the following."""
-        return self._now.observe(ref, hold)
+        return self._watched(self._now.observe(ref, hold))
 
     def result(self, ref: RunRef) -> Plan[Outcome]:
         """The details of a finished job."""
-        return self._now.result(ref)
+        return self._watched(self._now.result(ref))
 
     def logs(self, ref: RunRef) -> Plan[Lines]:
         """The lines of a job's log; V3 alone has them."""
-        return self._now.logs(ref)
+        return self._watched(self._now.logs(ref))
 
     def cancel(self, ref: RunRef) -> Plan[CancelAnswer]:
         """Ask for a job to be cancelled."""
-        return self._now.cancel(ref)
+        return self._watched(self._now.cancel(ref))
 
     def list_runs(self, query: RunQuery, cursor: Any = None) -> Plan[Page[Listed]]:
         """One page of jobs."""
-        return self._now.list_runs(query, cursor)
+        return self._watched(self._now.list_runs(query, cursor))
 
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
         """One page of workspaces."""
-        return self._now.list_flows(cursor)
+        return self._watched(self._now.list_flows(cursor))
 
     def describe(self, flow: str) -> Plan[FlowSpec]:
         """What a workspace takes."""
-        return self._now.describe(flow)
+        return self._watched(self._now.describe(flow))
 
     def upload(self, upload: Upload) -> Plan[RemoteFile]:
         """Bring a file to the shared resources."""
-        return self._now.upload(upload)
+        return self._watched(self._now.upload(upload))
 
     def remove(self, file: RemoteFile) -> Plan[None]:
         """Remove a file from the shared resources."""
-        return self._now.remove(file)
+        return self._watched(self._now.remove(file))
 
     def download(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Plan[None]:
         """Stream a dataset that a job made."""
-        return self._now.download(artifact, to, progress)
+        return self._watched(self._now.download(artifact, to, progress))
 
     def download_file(self, reference: str, to: Path, progress: Progress | None) -> Plan[None]:
         """Stream a file of the shared resources, or a folder as a zip."""
-        return self._now.download_file(reference, to, progress)
+        return self._watched(self._now.download_file(reference, to, progress))
 
     def health(self) -> Plan[Health]:
         """How the connection stands, and which interface it speaks."""
-        return self._now.health()
+        return self._watched(self._now.health())
 
 
 def _number_in(response: Response, number: Callable[[], int | None]) -> int | None:
     """The build an answer tells; None where it does not know the address, or speaks of something else."""
-    if response.status in {401, 403, 429} or response.status >= 500:
+    if response.status in {401, 429} or response.status >= 500:
         raise error_in(response)
     try:
         return number()
@@ -207,8 +224,3 @@ def _number_in(response: Response, number: Callable[[], int | None]) -> int | No
 def _build_in(text: str) -> int | None:
     found = re.search(r"Build ([0-9]{1,9})(?![0-9])", text)
     return int(found[1]) if found is not None else None
-
-
-def _knows_no_jobs(error: FlowrunnerError) -> bool:
-    """Whether the server has no `POST /jobs`: not where the interface itself says that a workspace is missing."""
-    return error.http_status == 405 or (error.http_status == 404 and isinstance(error, ProtocolError))

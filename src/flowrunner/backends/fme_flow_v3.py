@@ -23,6 +23,7 @@ from flowrunner.backends._fme import (
     artifacts_of,
     authorization,
     cancel_answer,
+    cancel_once,
     check_extra,
     error_in,
     fetch,
@@ -39,7 +40,6 @@ from flowrunner.backends._fme import (
     root_of,
     run_error_in,
     split_flow,
-    state_of,
     whole_seconds,
 )
 from flowrunner.backends._fme_files import (
@@ -66,8 +66,9 @@ from flowrunner.errors import (
     TransportError,
     UnsupportedOption,
 )
-from flowrunner.models import FlowInfo, FlowSpec, Health
+from flowrunner.models import FlowInfo, FlowSpec, Health, ParameterKind
 from flowrunner.plans import Page, Request, path, send
+from flowrunner.secret import MASK
 from flowrunner.states import Observation
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ class FmeFlowV3(Backend):
 
     name = "fme-flow-v3"
     family = "fme-flow"
+    payload_text_is_path = True
     settings_class = FmeFlowV3Settings
     capabilities = frozenset({
         Capability.ARTIFACTS,
@@ -247,7 +249,7 @@ class FmeFlowV3(Backend):
 
         With a payload it is `transactdata`, whose body the payload is; unless a parameter is named that takes it.
         """
-        wait = BLOCKING_MAX if timeout is None else timeout
+        wait = BLOCKING_MAX if timeout is None else min(timeout, BLOCKING_MAX)
         if submission.payload is not None and "payload_parameter" not in submission.options.extra:
             return (yield from self._ran(_transactdata(submission, wait), submission.flow))
         return (yield from with_payload_uploaded(self, submission, lambda ready: self._transact(ready, wait)))
@@ -272,8 +274,32 @@ class FmeFlowV3(Backend):
 
     def _observe(self, job: Job, raw: bytes) -> Plan[Observation]:
         zone, remark = yield from self._zone_for(job)
-        seen = _observation(job, raw, zone)
+        seen = self._seen(job, raw, zone)
         return evolve(seen, remarks=(*seen.remarks, remark)) if remark else seen
+
+    def _seen(self, job: Job, raw: bytes, zone: tzinfo) -> Observation:
+        result = job.result or Result()
+        word, remark = self._word(job.status or None, result.status or None)
+        return Observation(
+            word=word,
+            message=result.statusMessage or job.statusMessage or None,
+            queued_at=utc(job.timeQueued or job.timeSubmitted or result.timeRequested, zone=zone),
+            started_at=utc(job.timeStarted or result.timeStarted, zone=zone),
+            finished_at=utc(job.timeFinished or result.timeFinished, zone=zone),
+            flow=f"{job.repository}/{job.workspace}" if job.repository and job.workspace else None,
+            remarks=(remark,) if remark else (),
+            raw=_without_values(raw),
+        )
+
+    def _word(self, record: str | None, result: str | None) -> tuple[str | None, str | None]:
+        """The word that counts, and what is odd about it: where record and result disagree, failure wins."""
+        ends = {word: self.state_of(Observation(word=word)) for word in (record, result) if word is not None}
+        if record is None or ends[record] is None:
+            return result or record, None
+        if result is None or ends[result] in {None, ends[record]} or not (ends[record] or RunState.UNKNOWN).is_final:
+            return record, None
+        remark = f"the record says {record!r} and its result {result!r}: the failure counts"
+        return (result if ends[record] is RunState.SUCCEEDED else record), remark
 
     def _zone_for(self, job: Job) -> Plan[tuple[tzinfo, str | None]]:
         """The zone of times without one; asked of the server once, when there is such a time."""
@@ -302,13 +328,24 @@ class FmeFlowV3(Backend):
         job = _read_job(response, ref)
         seen = yield from self._observe(job, response.content)
         download_url = job.result.resultDatasetDownloadUrl if job.result is not None else None
+        record = object_in(response)
+        if _echoed(record):
+            _hide_passwords(record, (yield from self._passwords(seen.flow or ref.flow)))
         return Outcome(
             observations=(evolve(seen, is_result=True),),
             outputs=outputs_of(download_url),
             artifacts=artifacts_of(download_url),
             metrics=_metrics(job),
-            raw={"job": object_in(response)},
+            raw={"job": record},
         )
+
+    def _passwords(self, flow: str) -> Plan[frozenset[str] | None]:
+        """The flow's password parameters; None where the server does not tell."""
+        try:
+            spec = yield from self.describe(flow)
+        except FlowrunnerError:
+            return None
+        return frozenset(each.name for each in spec.parameters if each.kind is ParameterKind.PASSWORD)
 
     def logs(self, ref: RunRef) -> Plan[Lines]:
         """`GET /transformations/jobs/id/{id}/log`, as text."""
@@ -383,13 +420,15 @@ class FmeFlowV3(Backend):
         """`DELETE .../queued/{id}`, then `.../running/{id}`: 404 for a job that is not in it (observed)."""
         for section in ("queued", "running", "active"):  # it may have moved on between the first two
             address = API + path("transformations", "jobs", section, id_of(ref))
-            response = yield from send(Request("DELETE", address))
+            response = yield from cancel_once(self, ref, Request("DELETE", address, repeatable=False))
+            if isinstance(response, CancelAnswer):
+                return response
             if response.is_success:
                 return (yield from self._accepted_cancel(ref))
             if response.status != 404 or answer_of(response) is None:
                 raise error_in(response)
         seen = yield from self.observe(ref)
-        state = state_of(seen)
+        state = self.state_of(seen)
         if state is None or not state.is_final:
             raise InvalidRequest(
                 f"the vendor cancels run {ref.id!r} neither as queued nor as running: try again", transient=True
@@ -404,7 +443,7 @@ class FmeFlowV3(Backend):
             return CancelAnswer(CancelOutcome.CONFIRMED)
         except FlowrunnerError:
             return CancelAnswer(CancelOutcome.REQUESTED)
-        return cancel_answer(seen)
+        return cancel_answer(seen, self.state_of(seen))
 
     # Listing
 
@@ -420,7 +459,7 @@ class FmeFlowV3(Backend):
         items = []
         for item in page.items:
             listed = yield from self._listed(item)
-            if not query.states or state_of(listed.observation) in query.states:
+            if not query.states or self.state_of(listed.observation) in query.states:
                 items.append(listed)
         after = offset_after(page, offset)
         if after is not None:
@@ -626,32 +665,6 @@ def _read_job(response: Response, ref: RunRef) -> Job:
     return read(response, Job)
 
 
-def _observation(job: Job, raw: bytes, zone: tzinfo) -> Observation:
-    result = job.result or Result()
-    word, remark = _word(job.status or None, result.status or None)
-    return Observation(
-        word=word,
-        message=result.statusMessage or job.statusMessage or None,
-        queued_at=utc(job.timeQueued or job.timeSubmitted or result.timeRequested, zone=zone),
-        started_at=utc(job.timeStarted or result.timeStarted, zone=zone),
-        finished_at=utc(job.timeFinished or result.timeFinished, zone=zone),
-        flow=f"{job.repository}/{job.workspace}" if job.repository and job.workspace else None,
-        remarks=(remark,) if remark else (),
-        raw=raw,
-    )
-
-
-def _word(record: str | None, result: str | None) -> tuple[str | None, str | None]:
-    """The word that counts, and what is odd about it: where record and result disagree about the end, failure wins."""
-    ends = {word: state_of(Observation(word=word)) for word in (record, result) if word is not None}
-    if record is None or ends[record] is None:
-        return result or record, None
-    if result is None or ends[result] in {None, ends[record]} or not (ends[record] or RunState.UNKNOWN).is_final:
-        return record, None
-    remark = f"the record says {record!r} and its result {result!r}: the failure counts"
-    return (result if ends[record] is RunState.SUCCEEDED else record), remark
-
-
 def _metrics(job: Job) -> dict[str, float]:
     """Numbers by name. The unit of the peak memory is not documented; the others are in their names."""
     return known_numbers({
@@ -674,6 +687,31 @@ def _zone_in(info: Response | None) -> tzinfo | None:
         return zone_of(read(info, Info).timeZone or "")
     except (FlowrunnerError, ValueError):
         return None
+
+
+def _echoed(record: Any) -> list[dict[str, Any]]:
+    """The parameters a record repeats from its submission, in clear: each a name and `raw`, or `value` (observed)."""
+    request = record.get("request") if isinstance(record, dict) else None
+    parameters = request.get("publishedParameters") if isinstance(request, dict) else None
+    return [each for each in parameters if isinstance(each, dict)] if isinstance(parameters, list) else []
+
+
+def _hide_passwords(record: dict[str, Any], passwords: frozenset[str] | None) -> None:
+    """Mask the values of these parameters, or of all where it is not known which are passwords."""
+    for parameter in _echoed(record):
+        if passwords is None or parameter.get("name") in passwords:
+            parameter.update({key: MASK for key in ("raw", "value") if key in parameter})
+
+
+def _without_values(raw: bytes) -> bytes:
+    """A record without the values it was submitted with: which of them are passwords, it does not say."""
+    if b'"publishedParameters"' not in raw:
+        return raw
+    record = json.loads(raw)
+    if _echoed(record):
+        _hide_passwords(record, None)
+        return json.dumps(record).encode()
+    return raw
 
 
 def zone_of(name: str) -> tzinfo:

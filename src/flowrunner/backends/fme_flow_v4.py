@@ -27,10 +27,12 @@ from flowrunner.backends._fme import (
     WORDS,
     FmeSettings,
     Items,
+    NoJobEndpoint,
     answer_of,
     artifacts_of,
     authorization,
     cancel_answer,
+    cancel_once,
     check_extra,
     error_in,
     fetch,
@@ -48,7 +50,6 @@ from flowrunner.backends._fme import (
     root_of,
     run_error_in,
     split_flow,
-    state_of,
     whole_seconds,
 )
 from flowrunner.backends._fme_files import (
@@ -188,6 +189,7 @@ class FmeFlowV4(Backend):
 
     name = "fme-flow-v4"
     family = "fme-flow"
+    payload_text_is_path = True
     settings_class = FmeFlowV4Settings
     capabilities = frozenset({
         Capability.ARTIFACTS,
@@ -274,11 +276,25 @@ class FmeFlowV4(Backend):
             query=(("longPoll", "true"), ("longPollInterval", str(interval))),
             timeout=interval + HOLD_MARGIN,
         )
-        return _ended_in((yield from send(request)))
+        return self._ended_in((yield from send(request)))
 
     def _result_word(self, run_id: str) -> Plan[Observation | None]:
         response = yield from send(_get_result(run_id))
-        return _ended_in(response)
+        return self._ended_in(response)
+
+    def _ended_in(self, response: Response) -> Observation | None:
+        """The observation in a result, if the job has ended.
+
+        What answers instead before the end, or when the hold runs out, is not known: 202, 204, or 200 with a live word.
+        A server without long-poll may know no such address. The record tells in all these cases.
+        """
+        if response.status in {401, 403}:
+            raise error_in(response)
+        if response.status != 200 and not _is_failed_result(response):
+            return None
+        seen = _observation(read(response, Job), response.content, is_result=True)
+        state = self.state_of(seen)
+        return seen if state is not None and state.is_final else None
 
     def result(self, ref: RunRef) -> Plan[Outcome]:
         """The record and the result, merged: each has what the other lacks (observed)."""
@@ -358,13 +374,18 @@ class FmeFlowV4(Backend):
 
     def cancel(self, ref: RunRef) -> Plan[CancelAnswer]:
         """`POST /jobs/{id}/cancel`: 204, or 422 for a job that has ended and for one that does not exist (observed)."""
-        response = yield from send(Request("POST", API + path("jobs", id_of(ref), "cancel")))
+        request = Request("POST", API + path("jobs", id_of(ref), "cancel"), repeatable=False)
+        response = yield from cancel_once(self, ref, request)
+        if isinstance(response, CancelAnswer):
+            return response
         if response.status == 422:
             return (yield from self._refused_cancel(ref, response))
         if not response.is_success:
             raise run_error_in(response, ref)
         seen = yield from self._look_quietly(ref)
-        return CancelAnswer(CancelOutcome.REQUESTED) if seen is None else cancel_answer(seen)
+        if seen is None:
+            return CancelAnswer(CancelOutcome.REQUESTED)
+        return cancel_answer(seen, self.state_of(seen))
 
     def _refused_cancel(self, ref: RunRef, response: Response) -> Plan[CancelAnswer]:
         body = answer_of(response)
@@ -373,7 +394,7 @@ class FmeFlowV4(Backend):
         if "does not exist" in body.message:
             raise not_found(ref, response, body.message)
         seen = yield from self.observe(ref)
-        state = state_of(seen)
+        state = self.state_of(seen)
         if state is None or not state.is_final:
             raise error_in(response)
         return CancelAnswer(CancelOutcome.TOO_LATE, seen)
@@ -482,6 +503,9 @@ def _ran(response: Response, flow: str) -> Accepted:
 
 def _submit_error_in(response: Response, flow: str) -> FlowrunnerError:
     body = answer_of(response)
+    if response.status == 405 or (response.status == 404 and body is None):
+        text = f"the server does not know POST {API}/jobs (HTTP {response.status}): is its REST V4 recent enough?"
+        return NoJobEndpoint(text, http_status=response.status, body=response.content[:500].decode("utf-8", "replace"))
     if body is None or response.status not in {400, 422}:
         return flow_error_in(response, flow)
     problems = {str(field): str(reason) for field, reason in body.details.items()}
@@ -544,21 +568,6 @@ def _observation(job: Job, raw: bytes, *, is_result: bool = False) -> Observatio
 
 def _says_only_that_it_ended(seen: Observation) -> bool:
     return seen.word is not None and fold(seen.word) in {"complete", "completed"}
-
-
-def _ended_in(response: Response) -> Observation | None:
-    """The observation in a result, if the job has ended.
-
-    What answers instead before the end, or when the hold runs out, is not known: 202, 204, or 200 with a live word. A
-    server without long-poll may know no such address. The record tells in all these cases.
-    """
-    if response.status in {401, 403}:
-        raise error_in(response)
-    if response.status != 200 and not _is_failed_result(response):
-        return None
-    seen = _observation(read(response, Job), response.content, is_result=True)
-    state = state_of(seen)
-    return seen if state is not None and state.is_final else None
 
 
 def _result_object(response: Response) -> dict[str, Any]:

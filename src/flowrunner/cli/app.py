@@ -18,7 +18,7 @@ COMMANDS: Final = {
     "wait": "Follow a run to its end.",
     "cancel": "Ask the vendor to cancel a run.",
     "simulate": "Serve a simulated vendor on the loopback interface.",
-    "demo": "Watch real runs on a simulated vendor, for a few seconds.",
+    "demo": "Watch real runs on simulated vendors, for a few seconds.",
 }
 """The subcommands and their summaries; each is `command` in the module of its name."""
 

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _HELP = """\
-Serve a simulated VENDOR (fme-flow, fme-flow-v3 or fme-flow-v4) on the loopback interface until Ctrl-C or SIGTERM,
-which end it with exit code 0.
+Serve a simulated VENDOR (fme-flow, fme-flow-v3, fme-flow-v4, invision or smart-flows) on the loopback interface until
+Ctrl-C or SIGTERM, which end it with exit code 0.
 
 Stdout is the connection's settings, ready for flowrunner.toml. With --json it is one object on one line, written as
-soon as the server answers: {"backend", "base_url", "token"}.
+soon as the server answers: {"backend", "base_url", "token"}; of invision and smart-flows with "api_key" for "token".
 
 \b
 Examples:
   flowrunner simulate fme-flow-v4 | tee flowrunner.toml
-  flowrunner simulate fme-flow-v4 --port 8080 --speed 10 --json
+  flowrunner simulate smart-flows --port 8080 --speed 10 --json
 """
 
 
@@ -36,7 +36,10 @@ Examples:
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Where to listen; 0, the default, takes a free one."
 )
-@click.option("--token", metavar="TEXT", help="What opens it; a random one if absent. Not a secret.")
+@click.option(
+    "--token", metavar="TEXT",
+    help="What opens it, as a token or an API key; a random one if absent. Not a secret.",
+)  # fmt: skip
 @click.option(
     "--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, metavar="FACTOR", show_default=True,
     help="Seconds of the simulated clock per real second.",
@@ -77,13 +80,21 @@ def _serve(simulator: Simulator, output: Output) -> None:
 
 
 def _tell(simulator: Simulator, output: Output) -> None:
-    settings = {"backend": simulator.vendor, "base_url": simulator.base_url, "token": simulator.token}
+    settings = {"backend": simulator.vendor, **simulator.settings}
     output.data("\n".join(["[connections.simulator]", *(f"{key} = {_toml(text)}" for key, text in settings.items())]))
     output.record(settings)
     output.say(
         f"Serving {simulator.vendor} on {simulator.base_url} until Ctrl-C. With these settings in ./flowrunner.toml:\n"
-        "  flowrunner run simulator Tutorials/10seconds.fmw -p location=Burnaby --wait"
+        f"  flowrunner run simulator {_example(simulator.vendor)} --wait"
     )
+
+
+def _example(vendor: str) -> str:
+    """A flow that the vendor's simulator has, and what it needs."""
+    from flowrunner.simulator import DataFlowId, SmartFlowId
+
+    examples = {"invision": DataFlowId.IMPORT_SALES.value, "smart-flows": SmartFlowId.NO_INPUT.value}
+    return examples.get(vendor, "Tutorials/10seconds.fmw -p location=Burnaby")
 
 
 def _toml(text: str) -> str:

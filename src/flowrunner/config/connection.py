@@ -77,7 +77,7 @@ def resolve(
         name: of a configured connection. Without it no file and, for settings, no environment is read.
         backend: a name or a class; overrides the file's.
         config: the path of a file, or what a file would say; None to look in the usual places, see
-            `configfile.read_configuration`.
+            `file.read_configuration`.
         arguments: settings by name; they win over the environment and the file.
         environ: the environment variables.
 

@@ -13,12 +13,13 @@ from flowrunner.operations.steps import ask
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from flowrunner.backend import Backend, Capability, Settings
+    from flowrunner.backend import Backend, Capability
     from flowrunner.clock import Clock
     from flowrunner.config import Connection
     from flowrunner.events import Event, OnEvent
     from flowrunner.models import RunRef
     from flowrunner.operations.steps import Operation
+    from flowrunner.secret import Secret
 
 __all__ = ["Context"]
 
@@ -42,7 +43,7 @@ class Context:
         self._clock = clock
         self._on_event = on_event
         self.masker = Masker()
-        self.keep_secret(connection.settings)
+        self.keep_secret(*connection.settings.secrets())
 
     def monotonic(self) -> float:
         """Seconds since some fixed instant."""
@@ -52,10 +53,10 @@ class Context:
         """The time of day, in UTC."""
         return self._clock.now()
 
-    def prepared(self) -> Operation[None]:
+    def prepared(self, *, retry: bool = True, at_most: float | None = None) -> Operation[None]:
         """See to it that the backend's capabilities hold: some have to ask the server first."""
         if not self.backend.is_prepared:
-            remarks = yield from ask(self.backend.prepare())
+            remarks = yield from ask(self.backend.prepare(), retry=retry, at_most=at_most)
             for remark in remarks:
                 self.notice(remark)
 
@@ -74,9 +75,10 @@ class Context:
         logger.warning("connection %s: %s", self.name, remark)
         self.emit(events.Notice(connection=self.name, description=remark))
 
-    def keep_secret(self, settings: Settings) -> None:
-        """Hide these settings' credentials in everything that is shown; those known before stay hidden."""
-        self.masker |= Masker(secret.reveal() for secret in settings.secrets())
+    def keep_secret(self, *secrets: Secret) -> None:
+        """Hide these credentials in everything that is shown; those known before stay hidden."""
+        # Of `Bearer TOKEN`, the token alone gives everything away.
+        self.masker |= Masker(part for secret in secrets for part in (secret.reveal(), secret.reveal().split(" ")[-1]))
 
     def masked(self, text: str | None) -> str | None:
         """A text from outside, without credentials."""

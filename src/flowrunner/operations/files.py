@@ -58,10 +58,10 @@ class Files:
             raise
         return {name: _replaced(value, remote) for name, value in parameters.items()}, tuple(remote.values())
 
-    @staticmethod
-    def check_payload(payload: Any) -> None:
+    def check_payload(self, payload: Any) -> None:
         """See that a payload that is a file is there, before anything is asked of the vendor."""
-        if isinstance(payload, str | PathLike):
+        is_path = isinstance(payload, str) and self._context.backend.payload_text_is_path
+        if is_path or isinstance(payload, PathLike):
             _check(Path(payload), Path(payload).name)
 
     def clear(self, files: Iterable[RemoteFile]) -> Operation[None]:

@@ -113,7 +113,7 @@ class Following:
         at_most = None if remaining is None else max(remaining, 0.0) + GRACE
         started = self._context.monotonic()
         try:
-            yield from self._context.prepared()
+            yield from self._context.prepared(retry=False, at_most=at_most)
             hold = 0.0 if contact.failures else self._hold(record.status, remaining, every_change=every_change)
             shown = yield from self._look(record, hold, at_most)
         except FlowrunnerError as error:
@@ -123,15 +123,13 @@ class Following:
         now = self._context.monotonic()
         if contact.succeeded():
             self._context.emit(events.ContactRestored(connection=self._context.name, ref=record.ref))
-        if hold and shown and self._trust.judge(hold, now - started, ended=record.status.state.is_final):
+        if hold and shown and self._trust.judge(hold, now - started, now, ended=record.status.state.is_final):
             return 0.0, None
         return pause_after(now - record.born, self._context.settings), None
 
     def _look(self, record: RunRecord, hold: float, at_most: float | None) -> Operation[bool]:
         if not hold:
             return (yield from self._runs.look(record, at_most=at_most))
-        with self._lock:
-            self._long_polls += 1
         try:
             return (yield from self._runs.look(record, hold=hold, at_most=at_most))
         finally:
@@ -139,16 +137,20 @@ class Following:
                 self._long_polls -= 1
 
     def _hold(self, status: RunStatus, remaining: float | None, *, every_change: bool) -> float:
-        """Seconds to ask the vendor to hold the request for; 0 asks for an answer at once."""
-        backend = self._context.backend
-        if Capability.LONG_POLL not in backend.capabilities or not self._trust:
+        """Seconds to ask the vendor to hold the request for; 0 asks for an answer at once. It counts until `_look`."""
+        backend, settings = self._context.backend, self._context.settings
+        if Capability.LONG_POLL not in backend.capabilities or not self._trust.holds(self._context.monotonic()):
             return 0.0
         if status.state is RunState.UNKNOWN or (every_change and status.state is not RunState.RUNNING):
             return 0.0
-        if self._long_polls >= self._context.settings.max_long_polls:
-            return 0.0
         hold = backend.max_hold if remaining is None else min(backend.max_hold, remaining)
-        return hold if hold >= 1 else 0.0
+        # One connection stays free for what somebody asks meanwhile.
+        most = min(settings.max_long_polls, settings.max_connections - 1)
+        with self._lock:
+            if hold < 1 or self._long_polls >= most:
+                return 0.0
+            self._long_polls += 1
+        return hold
 
     def _lost_contact(self, record: RunRecord, contact: Contact, error: FlowrunnerError, hold: float) -> float:
         """Note a failed look; how long to pause then."""
@@ -156,7 +158,7 @@ class Following:
         self._context.located(error, record.ref)
         self._context.emit(events.ContactFailed(connection=self._context.name, ref=record.ref, error=error))
         if hold:
-            self._trust.failed()
+            self._trust.failed(self._context.monotonic())
         if contact.failed(self._context.monotonic()):
             raise ContactLost(
                 f"no readable answer about the run for {settings.contact_budget:g} s; the last failure was: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["Masker"]
 
 
+SHORTEST: Final = 4
+"""Characters of a value that can be told from the text around it; masking shorter ones would leave no text."""
+
+
 class Masker:
     """Hides some values wherever they stand, as they are and as JSON writes them."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self.values = frozenset(value for value in values if value)
+        self.values = frozenset(value for value in values if len(value) >= SHORTEST)
         self._forms = tuple(sorted({form for value in self.values for form in _forms(value)}, key=len, reverse=True))
         self._bytes = tuple(form.encode("utf-8", "surrogatepass") for form in self._forms)
 

@@ -72,15 +72,14 @@ class Runs:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._words = {**context.backend.words, **context.settings.status_map}
 
     def attach(self, ref: RunRef | str) -> RunRecord:
         """A run that was started before, or elsewhere; nothing is asked."""
         ref = RunRef.parse(ref) if isinstance(ref, str) else ref
         here = self._context.name
-        if _place(ref.connection) != _place(here):
-            raise InvalidRequest(f"{ref} belongs to connection {ref.connection!r}, not to {here!r}: connect to that")
         backend = self._context.backend
+        if _place(ref.connection, backend.family) != _place(here, backend.family):
+            raise InvalidRequest(f"{ref} belongs to connection {ref.connection!r}, not to {here!r}: connect to that")
         if not _is_family(ref.backend, backend.family, backend.name):
             raise InvalidRequest(f"{ref} was made by backend {ref.backend!r}, which {backend.name!r} cannot follow")
         state = RunState.UNKNOWN if ref.id is not None else RunState.SUBMITTING
@@ -107,7 +106,7 @@ class Runs:
         ref = RunRef(self._context.name, self._context.backend.name, item.flow, item.id)
         now = self._context.monotonic()
         record = RunRecord(ref, Track(), born=now, expected_flow=item.flow or None)
-        self.apply(record, item.observation, now)
+        self.apply(record, item.observation, now, quietly=True)
         return record
 
     def look(self, record: RunRecord, *, hold: float = 0.0, at_most: float | None = None) -> Operation[bool]:
@@ -123,8 +122,8 @@ class Runs:
         self.apply(record, seen, asked_at)
         return True
 
-    def apply(self, record: RunRecord, seen: Observation, asked_at: float) -> None:
-        """Note what an answer says about the run."""
+    def apply(self, record: RunRecord, seen: Observation, asked_at: float, *, quietly: bool = False) -> None:
+        """Note what an answer says about the run; `quietly` where it is no news, but how the run was found."""
         now = self._context.now()
         seen = record.hidden.observation(self._context.masker.observation(seen))
         with record.lock:
@@ -133,10 +132,13 @@ class Runs:
                 record.track, anomaly = mismatched(record.track, seen.flow, record.expected_flow, observed_at=now)
             else:
                 record.expected_flow = record.expected_flow or seen.flow
-                record.track, anomaly = reduce(record.track, seen, self._words, asked_at=asked_at, observed_at=now)
+                record.track, anomaly = reduce(
+                    record.track, seen, self._context.backend.words, asked_at=asked_at, observed_at=now
+                )
             new = self._noted(record, old)
         remarks = seen.remarks if changed(old, new) else ()
-        self._tell(record.ref, old, new, remarks if anomaly is None else (*remarks, anomaly))
+        if not quietly:
+            self._tell(record.ref, old, new, remarks if anomaly is None else (*remarks, anomaly))
 
     def cancel_answered(self, record: RunRecord, answer: CancelAnswer, asked_at: float) -> None:
         """Note what the vendor said to our request to cancel."""
@@ -187,10 +189,10 @@ def with_id(ref: RunRef) -> RunRef:
     return ref
 
 
-def _place(connection: str) -> str:
+def _place(connection: str, family: str) -> str:
     """The part of an inline connection's name that says where: `fme-flow-v3@host` is the server of `fme-flow@host`."""
-    _, at, address = connection.partition("@")
-    return at + address if at else connection
+    backend, at, address = connection.partition("@")
+    return at + address if at and _is_family(backend, family, family) else connection
 
 
 def _is_family(backend: str, family: str, name: str) -> bool:

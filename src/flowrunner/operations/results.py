@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from flowrunner.backend import Capability
+from flowrunner.answering import complete_answers
+from flowrunner.backend import Capability, Prompt
 from flowrunner.enums import CancelOutcome, RunState, WaitReason
 from flowrunner.errors import (
     FlowrunnerError,
@@ -18,9 +19,10 @@ from flowrunner.errors import (
 from flowrunner.models import RunResult
 from flowrunner.operations.records import with_id
 from flowrunner.operations.steps import ask
+from flowrunner.plans import call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
     from flowrunner.backend import Outcome
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from flowrunner.operations.following import Deadline, Following
     from flowrunner.operations.records import RunRecord, Runs
     from flowrunner.operations.steps import Operation
-    from flowrunner.plans import Lines
+    from flowrunner.plans import Lines, Plan
 
 __all__ = ["Results"]
 
@@ -73,7 +75,7 @@ class Results:
         if status.state is RunState.WAITING:
             if until == "attention":
                 return RunResult(record.ref, status)
-            raise _input_required(status)
+            raise (yield from self._input_required(record))
         return (yield from self._conclude(record, raise_on_failure=raise_on_failure))
 
     def _conclude(self, record: RunRecord, *, raise_on_failure: bool) -> Operation[RunResult]:
@@ -124,6 +126,34 @@ class Results:
         self._context.require(Capability.LOGS, "logs()")
         return (yield from ask(self._context.backend.logs(with_id(record.ref))))
 
+    def resume(self, record: RunRecord, answers: Mapping[str, Any]) -> Operation[RunStatus]:
+        """Answer a run that waits for a person."""
+        yield from self._context.prepared()
+        self._context.require(Capability.RESUME, "resume()")
+        if record.status.state is not RunState.WAITING:
+            yield from self._runs.look(record)
+        if record.status.state is not RunState.WAITING or record.status.reason not in NEED_PEOPLE:
+            raise InvalidRequest(f"the run is {record.status.state} and does not wait for an answer")
+        backend, ref = self._context.backend, with_id(record.ref)
+        prompt = yield from ask(backend.prompt(ref))
+        whole = yield from ask(_checked(prompt, answers))
+        asked_at = self._context.monotonic()
+        seen = yield from ask(backend.resume(ref, whole))
+        self._runs.apply(record, seen, asked_at)
+        return record.status
+
+    def _input_required(self, record: RunRecord) -> Operation[InputRequired]:
+        status, prompt = record.status, Prompt()
+        if Capability.RESUME in self._context.backend.capabilities:
+            prompt = yield from ask(self._context.backend.prompt(with_id(record.ref)))
+        return InputRequired(
+            f"the run waits for a person ({status.reason}): answer with resume(), or wait with until='attention'",
+            status=status,
+            schema=prompt.schema,
+            model=prompt.model,
+            form=prompt.form,
+        )
+
     def cancel(self, record: RunRecord) -> Operation[CancelOutcome]:
         """Ask the vendor to cancel the run."""
         yield from self._context.prepared()
@@ -142,9 +172,9 @@ def _needs_attention(status: RunStatus) -> bool:
     return status.state.is_final or status.state is RunState.WAITING
 
 
-def _input_required(status: RunStatus) -> InputRequired:
-    text = f"the run waits for a person ({status.reason}): answer it, or wait with until='attention'"
-    return InputRequired(text, status=status)
+def _checked(prompt: Prompt, answers: Mapping[str, Any]) -> Plan[dict[str, Any]]:
+    """The answers over the vendor's defaults, checked; in a thread, since loading the checker takes a while."""
+    return (yield from call(lambda: complete_answers(prompt, answers)))
 
 
 def _failure(result: RunResult) -> FlowrunnerError:

@@ -22,7 +22,7 @@ class Ask(Generic[T]):
     Attributes:
         plan: fresh.
         retry: whether requests that may be repeated are.
-        at_most: seconds to wait for an answer, where that is less than the request itself allows.
+        at_most: seconds for all of it, where that is less than its requests allow.
     """
 
     plan: Plan[T]

@@ -76,6 +76,8 @@ class Submitting:
         yield from self._context.prepared()
         if server_wait:
             self._context.require(Capability.SERVER_WAIT, "server_wait=True")
+            if deadline.length == 0:
+                raise InvalidRequest("server_wait=True needs time: give a timeout above 0, or none")
         at_vendor = server_wait or (submission.payload is not None and self._context.backend.runs_payloads_at_once)
         record = yield from self._start(submission, wait=deadline.length, at_vendor=at_vendor)
         if not at_vendor:
@@ -96,8 +98,8 @@ class Submitting:
     ) -> Submission:
         """What is to be run."""
         return Submission(
-            flow=flow,
-            parameters=dict(parameters or {}),
+            flow=str(flow),  # an enum's member is its text
+            parameters={name: value for name, value in (parameters or {}).items() if value is not None},
             payload=payload,
             options=options or SubmitOptions(),
             key=key,
@@ -111,7 +113,7 @@ class Submitting:
         self._check_capabilities(submission)
         self._files.check_payload(submission.payload)
         spec = yield from self._check_parameters(submission)
-        parameters, uploads = yield from self._files.uploaded(submission.parameters)
+        parameters, uploads = yield from self._files.uploaded(_fitted(spec, submission.parameters))
         submission = evolve(submission, parameters=parameters)
         backend = self._context.backend
         try:
@@ -159,8 +161,13 @@ class Submitting:
         context = self._context
         if not context.settings.check_parameters or Capability.DESCRIBE not in context.backend.capabilities:
             return None
+        known = self._descriptions.get(submission.flow)
         spec = yield from self._description(submission.flow)
-        found = problems(spec, submission.parameters) if spec is not None else {}
+        found = _problems(spec, submission)
+        if found and known is not None and spec is known.spec:  # the flow may have been published again
+            del self._descriptions[submission.flow]
+            spec = yield from self._description(submission.flow)
+            found = _problems(spec, submission)
         if found:
             texts = "; ".join(f"{name} {text}" for name, text in found.items())
             raise InvalidParameters(f"the parameters do not fit {submission.flow!r}: {texts}", problems=found)
@@ -191,6 +198,23 @@ class Submitting:
         spec = yield from ask(self._context.backend.describe(flow), retry=retry)
         self._descriptions[flow] = _Description(spec, self._context.monotonic() + DESCRIPTION_FRESH)
         return spec
+
+
+def _problems(spec: FlowSpec | None, submission: Submission) -> dict[str, str]:
+    found = problems(spec, submission.parameters) if spec is not None else {}
+    if submission.payload is None:
+        return found
+    # It may stand for a required parameter.
+    return {name: text for name, text in found.items() if name in submission.parameters}
+
+
+def _fitted(spec: FlowSpec | None, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters, with a single value for one that takes a list made a list."""
+    lists = {parameter.name for parameter in spec.parameters if parameter.multiple} if spec is not None else set()
+    return {
+        name: [value] if name in lists and not isinstance(value, list | tuple) else value
+        for name, value in parameters.items()
+    }
 
 
 def _passwords(spec: FlowSpec | None, parameters: Mapping[str, Any]) -> Masker:

@@ -12,33 +12,70 @@ except ImportError as error:
     raise ImportError('The simulator needs starlette and uvicorn: pip install "flowrunner[simulator]"') from error
 
 from flowrunner.simulator.clock import Clock, ManualClock, RealClock
-from flowrunner.simulator.engine import Behaviour, EndedBy, EnginePool, Job, JobState, Limits
+from flowrunner.simulator.engine import Behaviour, EndedBy, EnginePool, Job, JobState, Limits, Pause, Stint
 from flowrunner.simulator.fme_every_parameter import EVERY_PARAMETER
 from flowrunner.simulator.fme_jobs import JobNotes, SentData
 from flowrunner.simulator.fme_workspaces import Choice, Kind, Parameter, Workspace
+from flowrunner.simulator.invision_flows import DataFlow, DataFlowId
+from flowrunner.simulator.invision_quirks import InVisionQuirks
 from flowrunner.simulator.quirks import Quirks
 from flowrunner.simulator.recorder import RecordedRequest, Recorder
+from flowrunner.simulator.sent_input import Input
 from flowrunner.simulator.server import Simulator
+from flowrunner.simulator.smart_flows_flows import (
+    EMPLOYEES,
+    Ask,
+    AwaitCallback,
+    Block,
+    ChooseFlow,
+    Made,
+    MadeForEach,
+    NamedOutput,
+    Question,
+    SmartFlow,
+    SmartFlowId,
+)
+from flowrunner.simulator.smart_flows_quirks import SmartFlowsQuirks
+from flowrunner.simulator.smart_flows_world import ExecutionNotes
 
 __all__ = [
+    "EMPLOYEES",
     "EVERY_PARAMETER",
+    "Ask",
+    "AwaitCallback",
     "Behaviour",
+    "Block",
     "Choice",
+    "ChooseFlow",
     "Clock",
+    "DataFlow",
+    "DataFlowId",
     "EndedBy",
     "EnginePool",
+    "ExecutionNotes",
+    "InVisionQuirks",
+    "Input",
     "Job",
     "JobNotes",
     "JobState",
     "Kind",
     "Limits",
+    "Made",
+    "MadeForEach",
     "ManualClock",
+    "NamedOutput",
     "Parameter",
+    "Pause",
+    "Question",
     "Quirks",
     "RealClock",
     "RecordedRequest",
     "Recorder",
     "SentData",
     "Simulator",
+    "SmartFlow",
+    "SmartFlowId",
+    "SmartFlowsQuirks",
+    "Stint",
     "Workspace",
 ]

@@ -7,9 +7,10 @@ happened until now, each event at its own moment. No vendor's words occur here; 
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from heapq import heappop, heappush
+from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,7 @@ from attrs.validators import ge, in_, optional
 from flowrunner.simulator.clock import later
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flowrunner.simulator.clock import Clock
 
@@ -32,6 +33,7 @@ class JobState(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    BLOCKED = "blocked"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -56,6 +58,27 @@ class EndedBy(StrEnum):
 
 
 @frozen
+class Pause:
+    """A point at which work stops until somebody answers. The engine is free meanwhile.
+
+    Attributes:
+        after: Seconds of work before it, counted from the beginning of the work; time spent blocked is no work.
+        reason: What the vendor's module wants to know of it; nothing here looks at it.
+        lasts: Seconds after which it ends by itself, without an answer; `math.inf` is never.
+    """
+
+    after: float = field(default=0.0, validator=ge(0))
+    reason: Any = None
+    lasts: float = field(default=inf, validator=ge(0))
+
+
+def _in_order(_: object, __: object, pauses: tuple[Pause, ...]) -> None:
+    times = [pause.after for pause in pauses]
+    if times != sorted(times):
+        raise ValueError(f"The pauses of a run are in the order of their times, not {times}")
+
+
+@frozen
 class Behaviour:
     """What a run of a flow does. Durations are seconds of the pool's clock; `math.inf` is never.
 
@@ -71,6 +94,8 @@ class Behaviour:
         requeues: How many attempts crash so.
         restart_delay: How long a job that returned to the queue stays there although an engine is free.
         cancel_delay: How long running work goes on after an accepted cancellation; it may well finish before.
+        pauses: Where the work waits to be resumed, in order. One at the very end of the work still counts, one after
+            it never comes.
     """
 
     duration: float = field(default=10.0, validator=ge(0))
@@ -84,6 +109,12 @@ class Behaviour:
     requeues: int = 1
     restart_delay: float = field(default=1.0, validator=ge(0))
     cancel_delay: float = field(default=0.0, validator=ge(0))
+    pauses: tuple[Pause, ...] = field(default=(), validator=_in_order)
+
+
+def unpaused(behaviour: Behaviour) -> Behaviour:
+    """Return the behaviour on a server that knows no pauses."""
+    return evolve(behaviour, pauses=())
 
 
 @frozen
@@ -93,12 +124,20 @@ class Limits:
     Attributes:
         queue: Time in the queue, counted anew when the job returns to it.
         run: Time on an engine.
-        life: Queue and engine together.
+        life: All of it together, time spent blocked included.
     """
 
     queue: float | None = None
     run: float | None = None
     life: float | None = None
+
+
+@frozen
+class Stint:
+    """A stretch of time in which an engine worked on a job without a break."""
+
+    start: datetime
+    end: datetime
 
 
 @frozen
@@ -111,7 +150,7 @@ class Job:
         parameters: What it was given.
         behaviour: What the script says about this run.
         submitted_at: When it was accepted.
-        queued_at: When it last entered the queue.
+        queued_at: When it last entered the queue; a job that was resumed does so again.
         ready_at: No engine takes it before.
         queue: The name of the queue asked for, or empty.
         limits: When the server cancels it by itself.
@@ -123,6 +162,9 @@ class Job:
         finished_at: When it ended.
         cancel_at: When an accepted cancellation takes effect.
         ended_by: What ended it.
+        stints: The stretches of work of the present attempt that are over.
+        stint_at: When the stretch that is not over began; None if nobody works on it.
+        answers: What the pauses of the present attempt were ended with, None for one that ended by itself.
     """
 
     id: int
@@ -142,6 +184,29 @@ class Job:
     finished_at: datetime | None = None
     cancel_at: datetime | None = None
     ended_by: EndedBy | None = None
+    stints: tuple[Stint, ...] = ()
+    stint_at: datetime | None = None
+    answers: tuple[Any, ...] = ()
+
+    @property
+    def pause(self) -> Pause | None:
+        """Where it is blocked; None if it is not."""
+        return self._next_pause if self.state is JobState.BLOCKED else None
+
+    @property
+    def _next_pause(self) -> Pause | None:
+        """The pause it is in or comes to next."""
+        ahead = self.behaviour.pauses[len(self.answers) :]
+        return ahead[0] if ahead else None
+
+    def worked(self, now: datetime) -> timedelta:
+        """Return how long engines worked on the present attempt until now."""
+        before = sum((stint.end - stint.start for stint in self.stints), timedelta())
+        return before if self.stint_at is None else before + (now - self.stint_at)
+
+    def works_at(self, seconds: float | None) -> datetime | None:
+        """Return the moment at which `seconds` of work are done if nothing interferes; None if that never comes."""
+        return None if self.stint_at is None else later(self.stint_at - self.worked(self.stint_at), seconds)
 
 
 class _Turn(NamedTuple):
@@ -154,16 +219,19 @@ class _Turn(NamedTuple):
 
 def _possible_turns(job: Job) -> list[tuple[datetime | None, JobState, EndedBy | None]]:
     """List what may become of a live job; of two at the same moment the first counts."""
-    work, limits = job.behaviour, job.limits
+    work, limits, pause = job.behaviour, job.limits, job._next_pause  # noqa: SLF001 - a part of the same machine
     crash = work.requeue_after if job.attempt <= work.requeues else None
     queued_at = job.queued_at if job.state is JobState.QUEUED else None
+    blocked_at = job.stints[-1].end if job.state is JobState.BLOCKED else None
     return [
-        (later(job.started_at, work.duration), work.outcome, EndedBy.WORK),
+        (job.works_at(None if pause is None else pause.after), JobState.BLOCKED, None),
+        (job.works_at(work.duration), work.outcome, EndedBy.WORK),
         (job.cancel_at, JobState.CANCELLED, EndedBy.CALLER),
-        (later(job.started_at, crash), JobState.QUEUED, None),
-        (later(job.started_at, limits.run), JobState.CANCELLED, EndedBy.RUN_LIMIT),
+        (job.works_at(crash), JobState.QUEUED, None),
+        (job.works_at(limits.run), JobState.CANCELLED, EndedBy.RUN_LIMIT),
         (later(queued_at, limits.queue), JobState.CANCELLED, EndedBy.QUEUE_LIMIT),
         (later(job.submitted_at, limits.life), JobState.CANCELLED, EndedBy.LIFE_LIMIT),
+        (later(blocked_at, None if pause is None else pause.lasts), JobState.QUEUED, None),
     ]
 
 
@@ -237,10 +305,20 @@ class EnginePool:
         queue: str = "",
         limits: Limits | None = None,
         notes: Any = None,
+        adapt: Callable[[Behaviour], Behaviour] | None = None,
     ) -> Job:
-        """Put a run of `flow` in the queue; a free engine takes it at once."""
+        """Put a run of `flow` in the queue; a free engine takes it at once.
+
+        Args:
+            flow: What is run.
+            parameters: What it is given.
+            queue: The name of the queue asked for.
+            limits: When the server cancels it by itself.
+            notes: What the vendor's module wants to know of it later.
+            adapt: Makes of what was scripted what this run does.
+        """
         with self._lock:
-            now, behaviour = self.clock.now(), self._script.take(flow)
+            now, behaviour = self.clock.now(), self._behaviour(flow, adapt)
             job = Job(
                 id=self._next_id,
                 flow=flow,
@@ -273,6 +351,29 @@ class EnginePool:
                 self._record(evolve(job, cancel_at=later(self.clock.now(), delay)))
                 self._settle()
                 self.clock.bell.ring()
+            return True
+
+    def resume(self, job_id: int, answer: Any = None, *, flow: str | None = None) -> bool:
+        """Let a blocked job go on: back into the queue, where a free engine takes it at once.
+
+        Args:
+            job_id: The job.
+            answer: What ends the pause.
+            flow: What it is from here on a run of, the work done so far included; None lets it be what it was.
+
+        Returns:
+            True if it goes on, false if it was not blocked.
+
+        Raises:
+            KeyError: There is no such job.
+        """
+        with self._lock:
+            job = self.job(job_id)
+            if job.state is not JobState.BLOCKED:
+                return False
+            self._resume(job if flow is None else self._turned_into(job, flow), answer, self.clock.now())
+            self._settle()
+            self.clock.bell.ring()
             return True
 
     def forget(self, job_id: int) -> None:
@@ -323,29 +424,53 @@ class EnginePool:
             self._turn(self._jobs[job_id], moment)
             self._dispatch(moment)
 
+    def _behaviour(self, flow: str, adapt: Callable[[Behaviour], Behaviour] | None) -> Behaviour:
+        scripted = self._script.take(flow)
+        return scripted if adapt is None else adapt(scripted)
+
+    def _turned_into(self, job: Job, flow: str) -> Job:
+        """Make a blocked job a run of another flow that is as far as it is."""
+        passed, then = job.behaviour.pauses[: len(job.answers) + 1], self._script.take(flow)
+        since = max(pause.after for pause in passed)
+        ahead = (evolve(pause, after=max(since, pause.after)) for pause in then.pauses)
+        return evolve(job, flow=flow, behaviour=evolve(then, pauses=(*passed, *ahead)))
+
     def _turn(self, job: Job, moment: datetime) -> None:
         """Let become of a job what is due; an entry of the agenda that is out of date does nothing."""
         turn = _next_turn(job)
         if turn is None or turn.at > moment:
             return
-        self._release(job)
+        if job.state is JobState.BLOCKED and turn.state is JobState.QUEUED:
+            self._resume(job, None, turn.at)
+            return
+        left = self._release(job, turn.at)
         if turn.state is JobState.QUEUED:
-            self._requeue(job, turn.at)
+            self._requeue(left, turn.at)
+        elif turn.state is JobState.BLOCKED:
+            self._record(evolve(left, state=turn.state))
         else:
-            self._record(evolve(job, state=turn.state, finished_at=turn.at, ended_by=turn.by))
+            self._record(evolve(left, state=turn.state, finished_at=turn.at, ended_by=turn.by))
 
-    def _release(self, job: Job) -> None:
-        """Take a job from its engine, or from the queue."""
-        if job.state is JobState.RUNNING and job.engine is not None:
-            heappush(self._idle, job.engine)
-        else:
+    def _release(self, job: Job, moment: datetime) -> Job:
+        """Take a job from its engine, or from the queue; a blocked one is in neither."""
+        if job.state is JobState.QUEUED:
             self._queue.remove(job.id)
+        if job.stint_at is None or job.engine is None:
+            return job
+        heappush(self._idle, job.engine)
+        return evolve(job, stint_at=None, stints=(*job.stints, Stint(job.stint_at, moment)))
+
+    def _resume(self, job: Job, answer: Any, moment: datetime) -> None:
+        """Put a blocked job back into the queue, its work so far kept."""
+        again = evolve(job, state=JobState.QUEUED, queued_at=moment, ready_at=moment)
+        self._enqueue(evolve(again, answers=(*job.answers, answer)))
 
     def _requeue(self, job: Job, moment: datetime) -> None:
         """Begin the next attempt."""
         ready_at = later(moment, job.behaviour.restart_delay) or _NEVER
         again = evolve(job, queued_at=moment, ready_at=ready_at, attempt=job.attempt + 1)
-        self._enqueue(evolve(again, state=JobState.QUEUED, engine=None, started_at=None))
+        anew = evolve(again, state=JobState.QUEUED, engine=None, started_at=None, stints=(), answers=())
+        self._enqueue(anew)
 
     def _enqueue(self, job: Job) -> None:
         """Put a job at the end of the queue."""
@@ -360,8 +485,12 @@ class EnginePool:
             if ready is None:
                 return
             self._queue.remove(ready)
-            engine = heappop(self._idle)
-            self._record(evolve(self._jobs[ready], state=JobState.RUNNING, engine=engine, started_at=moment))
+            self._start(self._jobs[ready], heappop(self._idle), moment)
+
+    def _start(self, job: Job, engine: int, moment: datetime) -> None:
+        """Let an engine work on a job."""
+        started_at = job.started_at or moment
+        self._record(evolve(job, state=JobState.RUNNING, engine=engine, started_at=started_at, stint_at=moment))
 
     def _record(self, job: Job) -> None:
         """Keep a job as it is now and note when to look at it next."""

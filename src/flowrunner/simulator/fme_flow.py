@@ -44,13 +44,7 @@ SERVERS = {
 
 
 def make_world(vendor: str, pool: EnginePool, token: str, quirks: Quirks) -> FmeWorld:
-    """Make a server.
-
-    Raises:
-        ValueError: There is none of that name.
-    """
-    if vendor not in SERVERS:
-        raise ValueError(f"No simulator of {vendor!r}; there are: {', '.join(SERVERS)}")
+    """Make the server of a name."""
     server = SERVERS[vendor]
     return FmeWorld(
         pool=pool,

@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from flowrunner.simulator.engine import JobState
 from flowrunner.simulator.fme_jobs import end_message
+from flowrunner.simulator.refusals import web_page
 from flowrunner.simulator.waiting import wait_for_end
 
 if TYPE_CHECKING:
@@ -45,12 +46,7 @@ async def _refuse(_: Request, error: ApiError) -> Response:
     return JSONResponse(error.body, error.status)
 
 
-async def _web_page(_: Request, error: HTTPException) -> Response:
-    """Answer what is not the API's the way the web server before it does."""
-    return HTMLResponse(f"<html><body><h1>HTTP Status {error.status_code}</h1></body></html>", error.status_code)
-
-
-ERROR_ANSWERS: Mapping[Any, Any] = {ApiError: _refuse, HTTPException: _web_page}
+ERROR_ANSWERS: Mapping[Any, Any] = {ApiError: _refuse, HTTPException: web_page}
 
 
 def served(world: FmeWorld, api: Api, path: str, handler: Handler, *methods: str) -> Route:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from flowrunner.simulator.engine import EnginePool, JobState
+from flowrunner.simulator.engine import EnginePool, JobState, unpaused
 from flowrunner.simulator.fme_builds import Api, apis_of
 from flowrunner.simulator.fme_resources import Resources
 from flowrunner.simulator.fme_workspaces import Catalogue, Workspace
@@ -63,10 +63,20 @@ class FmeWorld:
         """The versions of the API it answers now."""
         return apis_of(self.build) if self.fixed_apis is None else self.fixed_apis
 
+    def close(self) -> None:
+        """Remove the files that were sent."""
+        self.resources.close()
+
     def submit(self, order: Order) -> Job:
-        """Queue what was ordered; whether there is such a workspace was asked before."""
-        flow = Workspace(order.repository, order.workspace).flow
-        return self.pool.submit(flow, order.parameters, queue=order.queue, limits=order.limits, notes=order.notes)
+        """Queue what was ordered; whether there is such a workspace was asked before. FME Flow knows no pauses."""
+        return self.pool.submit(
+            Workspace(order.repository, order.workspace).flow,
+            order.parameters,
+            queue=order.queue,
+            limits=order.limits,
+            notes=order.notes,
+            adapt=unpaused,
+        )
 
     def publish(self, workspace: Workspace) -> None:
         """Publish a workspace; its behaviour stands until something else is scripted."""

@@ -6,16 +6,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
-from attrs.validators import ge, in_
+from attrs.validators import ge
+
+from flowrunner.simulator.switches import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
-
-
-def _one_of(*options: Any) -> Any:
-    """Return a field that takes one of `options`; the first is the default."""
-    return field(default=options[0], validator=in_(options))
 
 
 @frozen(kw_only=True)
@@ -62,33 +58,33 @@ class Quirks:
         v3_health: What `/healthcheck` writes unless `textResponse` decides: "json" or "text".
     """
 
-    long_poll: Literal["hold", "ignore", "missing", "not_allowed"] = _one_of("hold", "ignore", "missing", "not_allowed")
-    unfinished_result: Literal[202, 204, 200] = _one_of(202, 204, 200)
-    failed_result: Literal["body", "422", "422_result"] = _one_of("body", "422", "422_result")
-    failed_sync: Literal["body", "422", "422_result"] = _one_of("body", "422", "422_result")
-    absent_times: Literal["missing", "null", "zero", "empty"] = _one_of("missing", "null", "zero", "empty")
-    status_case: Literal["lower", "upper"] = _one_of("lower", "upper")
-    final_word: Literal["own", "complete"] = _one_of("own", "complete")
-    record_message: Literal["missing", "shown"] = _one_of("missing", "shown")
+    long_poll: Literal["hold", "ignore", "missing", "not_allowed"] = one_of("hold", "ignore", "missing", "not_allowed")
+    unfinished_result: Literal[202, 204, 200] = one_of(202, 204, 200)
+    failed_result: Literal["body", "422", "422_result"] = one_of("body", "422", "422_result")
+    failed_sync: Literal["body", "422", "422_result"] = one_of("body", "422", "422_result")
+    absent_times: Literal["missing", "null", "zero", "empty"] = one_of("missing", "null", "zero", "empty")
+    status_case: Literal["lower", "upper"] = one_of("lower", "upper")
+    final_word: Literal["own", "complete"] = one_of("own", "complete")
+    record_message: Literal["missing", "shown"] = one_of("missing", "shown")
     words: Mapping[str, str] = field(factory=dict, converter=MappingProxyType)
-    submit_status: Literal[202, 200] = _one_of(202, 200)
-    invalid_parameter_status: Literal[400, 422] = _one_of(400, 422)
-    missing_flow_status: Literal[404, 403, 409] = _one_of(404, 403, 409)
-    parameters_shape: Literal["array", "items", "parameters", "publishedParameters", "value"] = _one_of(
+    submit_status: Literal[202, 200] = one_of(202, 200)
+    invalid_parameter_status: Literal[400, 422] = one_of(400, 422)
+    missing_flow_status: Literal[404, 403, 409] = one_of(404, 403, 409)
+    parameters_shape: Literal["array", "items", "parameters", "publishedParameters", "value"] = one_of(
         "array", "items", "parameters", "publishedParameters", "value"
     )
-    unfiltered_list: Literal["all", "active", "completed"] = _one_of("all", "active", "completed")
+    unfiltered_list: Literal["all", "active", "completed"] = one_of("all", "active", "completed")
     max_limit: int = field(default=1000, validator=ge(1))
-    missing_folder: Literal["create", "refuse"] = _one_of("create", "refuse")
-    upload_status: Literal[201, 200] = _one_of(201, 200)
-    full_status: Literal[507, 500] = _one_of(507, 500)
+    missing_folder: Literal["create", "refuse"] = one_of("create", "refuse")
+    upload_status: Literal[201, 200] = one_of(201, 200)
+    full_status: Literal[507, 500] = one_of(507, 500)
     v3_words: Mapping[str, str] = field(factory=dict, converter=MappingProxyType)
     v3_result_words: Mapping[str, str] = field(factory=dict, converter=MappingProxyType)
-    v3_dequeued: Literal["ABORTED", "DELETED", "gone"] = _one_of("ABORTED", "DELETED", "gone")
-    v3_failed_transact: Literal["body", "422", "422_result"] = _one_of("body", "422", "422_result")
-    v3_unfinished_result: Literal[404, 204, 202, 200] = _one_of(404, 204, 202, 200)
-    v3_times: Literal["Z", "offset", "bare"] = _one_of("Z", "offset", "bare")
-    v3_counts: Literal["shown", "missing"] = _one_of("shown", "missing")
-    v3_optional: Literal["shown", "missing"] = _one_of("shown", "missing")
-    v3_unknown_queue: Literal["accept", "refuse"] = _one_of("accept", "refuse")
-    v3_health: Literal["json", "text"] = _one_of("json", "text")
+    v3_dequeued: Literal["ABORTED", "DELETED", "gone"] = one_of("ABORTED", "DELETED", "gone")
+    v3_failed_transact: Literal["body", "422", "422_result"] = one_of("body", "422", "422_result")
+    v3_unfinished_result: Literal[404, 204, 202, 200] = one_of(404, 204, 202, 200)
+    v3_times: Literal["Z", "offset", "bare"] = one_of("Z", "offset", "bare")
+    v3_counts: Literal["shown", "missing"] = one_of("shown", "missing")
+    v3_optional: Literal["shown", "missing"] = one_of("shown", "missing")
+    v3_unknown_queue: Literal["accept", "refuse"] = one_of("accept", "refuse")
+    v3_health: Literal["json", "text"] = one_of("json", "text")

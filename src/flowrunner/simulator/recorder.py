@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MASK = "***"
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 _SECRET_KEYS = frozenset({"fmetoken", "token", "api_key"})
+_SECRET_JSON = re.compile(rb'("password"\s*:\s*")(?:[^"\\]|\\.)*')
 _SECRET_FIELDS = re.compile(rb"(?i)((?:^|&)(?:fmetoken|token|api_key|password)=)[^&]*")
 
 
@@ -33,7 +34,8 @@ class RecordedRequest:
         raw_path: As it was sent, percent-encoded.
         query: Its keys and values in order, those of secrets masked.
         headers: By lower-case name, those of secrets masked.
-        body: The bytes sent, secrets of a form masked; of a body that is longer than what is kept, its beginning.
+        body: The bytes sent, secrets of a form and the password of a login masked; of a body that is longer than
+            what is kept, its beginning.
         size: How many bytes of a body came in.
         status: What was answered; None as long as nothing was, and if the connection was cut before.
     """
@@ -68,17 +70,23 @@ def read_request(scope: Scope, body: bytes) -> RecordedRequest:
     """Return what an ASGI server says of a request and the beginning of its body, without the secrets."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    is_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     request = RecordedRequest(
         method=scope["method"],
         path=scope["path"],
         raw_path=scope["raw_path"].decode("latin-1"),
         query=[(key, MASK if key.lower() in _SECRET_KEYS else value) for key, value in pairs],
         headers={name: MASK if name in _SECRET_HEADERS else value for name, value in headers.items()},
-        body=_SECRET_FIELDS.sub(rb"\1***", body) if is_form else body,
+        body=_mask(scope["path"], headers.get("content-type", ""), body),
     )
     request.count(body)
     return request
+
+
+def _mask(path: str, content_type: str, body: bytes) -> bytes:
+    """Return a body without the secrets it has by what it is: a form, or a login."""
+    if content_type.startswith("application/x-www-form-urlencoded"):
+        return _SECRET_FIELDS.sub(rb"\1***", body)
+    return _SECRET_JSON.sub(rb"\1***", body) if path.endswith("/login") else body
 
 
 class Recorder(Sequence[RecordedRequest]):

@@ -17,10 +17,8 @@ from starlette.applications import Starlette
 
 from flowrunner.simulator.clock import Clock, RealClock
 from flowrunner.simulator.engine import EnginePool
-from flowrunner.simulator.fme_flow import make_world, routes
-from flowrunner.simulator.fme_http import ERROR_ANSWERS
-from flowrunner.simulator.quirks import Quirks
 from flowrunner.simulator.recorder import Recorder
+from flowrunner.simulator.vendors import AnyQuirks, find_vendor
 from flowrunner.simulator.wire import CUTS, Cut, Plans, Wire, answer
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Scope
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    from flowrunner.simulator.fme_workspaces import Workspace
     from flowrunner.simulator.wire import HangUp
 
 # On, for 0 seconds: closing a socket sends RST.
@@ -45,17 +42,19 @@ class Simulator:
     Args:
         vendor: Which server: `fme-flow` is one of a build that answers V3 and V4, `fme-flow-v3` one of a build before
             V4; of both, `world.build` decides what they answer. `fme-flow-v4` answers V4 alone, whatever its build.
+            `invision` and `smart-flows` are the other vendors' servers.
         port: Where to listen; 0 takes a free port.
         token: What opens it; a random one if None.
         clock: Its time; a `RealClock` if None.
         engines: How many jobs run at once.
-        quirks: How it decides what is not known of the vendor.
+        quirks: How it decides what is not known of the vendor: `Quirks`, `InVisionQuirks` or `SmartFlowsQuirks`.
         host: The loopback address to listen on; nothing else is allowed.
 
     Attributes:
         clock: Its time.
         pool: Its engines, where runs are scripted and counted.
-        world: What the vendor's API shows: published workspaces, files, build, health.
+        world: What the vendor's API shows: what is published, files, build, health, accounts.
+            Its class is the vendor's.
         requests: What it received.
     """
 
@@ -67,13 +66,14 @@ class Simulator:
         token: str | None = None,
         clock: Clock | None = None,
         engines: int = 2,
-        quirks: Quirks | None = None,
+        quirks: AnyQuirks | None = None,
         host: str = "127.0.0.1",
     ) -> None:
-        self.vendor = vendor
+        self.vendor, self._vendor = vendor, find_vendor(vendor)
         self.clock = clock or RealClock()
         self.pool = EnginePool(self.clock, engines)
-        self.world = make_world(vendor, self.pool, token or secrets.token_hex(20), quirks or Quirks())
+        checked = self._vendor.check(quirks)
+        self.world: Any = self._vendor.make_world(self.pool, token or secrets.token_hex(20), checked)
         self.requests = Recorder()
         self._plans = Plans()
         self._host, self._port = _loopback(host), port
@@ -81,17 +81,22 @@ class Simulator:
 
     @property
     def token(self) -> str:
-        """What opens it."""
-        return self.world.token
+        """What opens it: the token of FME Flow, the API key of the others."""
+        return str(self.world.token)
 
     @property
-    def quirks(self) -> Quirks:
+    def settings(self) -> dict[str, str]:
+        """What a connection to it has to know: `base_url`, and `token` or `api_key`."""
+        return {"base_url": self.base_url, self._vendor.secret: self.token}
+
+    @property
+    def quirks(self) -> Any:
         """How it decides what is not known of the vendor. May be set while it serves."""
         return self.world.quirks
 
     @quirks.setter
-    def quirks(self, quirks: Quirks) -> None:
-        self.world.quirks = quirks
+    def quirks(self, quirks: AnyQuirks) -> None:
+        self.world.quirks = self._vendor.check(quirks)
 
     @property
     def port(self) -> int:
@@ -106,9 +111,9 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """Its address, without a slash at the end."""
+        """Its address as a connection has it, without a slash at the end."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self.port}"
+        return f"http://{host}:{self.port}{self._vendor.path}"
 
     def start(self) -> Self:
         """Serve until `stop`.
@@ -119,7 +124,8 @@ class Simulator:
         """
         if self._server is not None:
             raise RuntimeError("The simulator serves already")
-        app = Starlette(routes=routes(self.world), exception_handlers=ERROR_ANSWERS)
+        vendor = self._vendor
+        app = Starlette(routes=vendor.routes(self.world), exception_handlers=vendor.error_answers(self.world))
         self._server = _Server(partial(Wire, app, self.requests, self._plans), self._host, self._port)
         self._port = self._server.port
         return self
@@ -132,11 +138,11 @@ class Simulator:
         server, self._server = self._server, None
         if server is not None:
             server.stop()
-        self.world.resources.close()
+        self.world.close()
 
-    def publish(self, workspace: Workspace) -> None:
-        """Publish a workspace."""
-        self.world.publish(workspace)
+    def publish(self, flow: Any) -> None:
+        """Publish what can be run: a `Workspace`, `DataFlow` or `SmartFlow`."""
+        self.world.publish(flow)
 
     def respond_next(
         self,

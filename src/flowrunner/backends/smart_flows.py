@@ -1,0 +1,554 @@
+"""Smart Flows (Xpertdoc, Experlogix): flows that may ask people, wait for events and make documents.
+
+The vendor's own libraries and pages contradict each other in places; what is documented, observed or assumed is marked
+so, and what is assumed is accepted both ways.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime  # noqa: TC003 - annotations of wire classes are read at run time
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+from xml.etree import ElementTree as ET
+
+from attrs import frozen
+
+from flowrunner.answers import error_for, json_of, submit_once
+from flowrunner.backend import (
+    Accepted,
+    Backend,
+    CancelAnswer,
+    Capability,
+    Listed,
+    Outcome,
+    Prompt,
+    RunQuery,
+    Settings,
+    refuse_options,
+    secret,
+    setting,
+)
+from flowrunner.backends._smart_flows_model import documents_in, parameters_in
+from flowrunner.backends._xml import element_of, xml_body
+from flowrunner.convert import read, read_item, utc
+from flowrunner.enums import CancelOutcome, Cause, RunState, WaitReason
+from flowrunner.errors import (
+    AuthenticationError,
+    ConfigError,
+    FlowNotFound,
+    FlowrunnerError,
+    InvalidRequest,
+    PermissionDenied,
+    ProtocolError,
+    RunNotFound,
+    TransportError,
+    UnsupportedOperation,
+)
+from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health
+from flowrunner.plans import Page, Request, path, send
+from flowrunner.secret import Secret
+from flowrunner.states import Meaning, Observation, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from flowrunner.backend import Submission
+    from flowrunner.models import Progress, RunRef
+    from flowrunner.plans import FileBody, Plan, Response
+
+__all__ = ["SmartFlows", "SmartFlowsSettings"]
+
+API: Final = "/api/v1"
+EXECUTIONS: Final = API + "/flows/executions"
+PAGE: Final = 100
+"""Items asked for a page; a server may give fewer and says no total, so an empty page is the end."""
+HOLD_MARGIN: Final = 15.0
+"""Seconds a held request may last longer than asked, before we give it up."""
+DEFAULT_HOLD: Final = 30.0
+"""Seconds a server holds a request that does not say for how long (documented); some may take -1 for that."""
+AT_ONCE: Final = "-1"
+"""The `timeout` that asks for an answer at once, as the vendor's own sample does (observed)."""
+XML: Final = 'application/xml; charset="utf-8"'
+"""As the vendor documents it, with the quotes."""
+
+WORDS: Final[Mapping[str, Meaning]] = {
+    "queued": Meaning(RunState.QUEUED),
+    "running": Meaning(RunState.RUNNING),
+    "userinput": Meaning(RunState.WAITING, reason=WaitReason.USER_INPUT),
+    "waitingforuserinput": Meaning(RunState.WAITING, reason=WaitReason.USER_INPUT),
+    "selectflow": Meaning(RunState.WAITING, reason=WaitReason.FLOW_SELECTION),
+    "waiting": Meaning(RunState.WAITING, reason=WaitReason.EXTERNAL_EVENT),
+    "success": Meaning(RunState.SUCCEEDED),
+    "warning": Meaning(RunState.SUCCEEDED, has_warnings=True),
+    "error": Meaning(RunState.FAILED, cause=Cause.FLOW),
+    "canceled": Meaning(RunState.CANCELLED, cause=Cause.UNSPECIFIED),
+    "cancelled": Meaning(RunState.CANCELLED, cause=Cause.UNSPECIFIED),
+    "interrupted": Meaning(RunState.FAILED, cause=Cause.INTERRUPTED),
+}
+
+
+@frozen(kw_only=True)
+class SmartFlowsSettings(Settings):
+    """The settings of a Smart Flows connection: a key, or a user and a password."""
+
+    base_url: str = setting("Address of the project, such as https://acme.smartflows.example.com.")
+    api_key: Secret | None = secret("API key of a user.", default=None)
+    username: str | None = setting("User to log in as, where there is no key.", default=None)
+    password: Secret | None = secret("Password of that user.", default=None)
+
+    def __attrs_post_init__(self) -> None:
+        if self.api_key is None and (self.username is None or self.password is None):
+            raise ValueError("give api_key, or username and password")
+
+
+@frozen
+class Execution:
+    """An execution's progress, or the execution itself: both have an id and a status (documented)."""
+
+    id: str
+    status: str | None = None
+
+
+@frozen
+class Details:
+    """What either of them may tell beside that."""
+
+    percentage: float | None = None
+    message: str | None = None
+    createdAt: datetime | None = None
+    modifiedAt: datetime | None = None
+    flow: dict[str, Any] | None = None
+    schema: dict[str, Any] | None = None
+    model: dict[str, Any] | None = None
+    form: list[Any] | None = None
+    state: dict[str, Any] | None = None
+
+
+@frozen
+class Flow:
+    """A flow in a list."""
+
+    id: str
+    displayName: str | None = None
+    description: str | None = None
+
+
+@frozen
+class Document:
+    """A document's description."""
+
+    displayName: str | None = None
+    contentType: str | None = None
+
+
+@frozen
+class Login:
+    """The answer to a login."""
+
+    tokens: list[Any]
+
+
+@frozen
+class Token:
+    """One of its tokens."""
+
+    token: str
+
+
+class SmartFlows(Backend):
+    """Smart Flows. A flow is its id; a batch takes a name, too."""
+
+    name = "smart-flows"
+    family = "smart-flows"
+    settings_class = SmartFlowsSettings
+    capabilities = frozenset({
+        Capability.ARTIFACTS,
+        Capability.CANCEL,
+        Capability.DESCRIBE,
+        Capability.HEALTH,
+        Capability.LIST_FLOWS,
+        Capability.LIST_RUNS,
+        Capability.LONG_POLL,
+        Capability.PARAMETERS,
+        Capability.PAYLOAD,
+        Capability.PROGRESS,
+        Capability.RESUME,
+    })  # fmt: skip
+    words = WORDS
+    options: ClassVar[Mapping[str, str]] = {
+        "batch": "true: skip every question and take the defaults.",
+        "dataset_id": "The dataset the payload conforms to; a mapping goes as JSON then.",
+        "root": "The name of the XML element that a mapping, or the parameters, go into.",
+    }
+
+    settings: SmartFlowsSettings
+
+    @property
+    def base_url(self) -> str:
+        """The project's root. People copy the address of the interface, too."""
+        return self.settings.base_url.rstrip("/").removesuffix(API)
+
+    def authorize(self) -> Mapping[str, Secret]:
+        """The key; nothing where a login has to come first."""
+        return {} if self.settings.api_key is None else {"X-API-Key": self.settings.api_key}
+
+    def login(self) -> Plan[Mapping[str, Secret]] | None:
+        """`POST /authenticate/login`, where there is no key. The token expires and is not renewed (documented)."""
+        return self._log_in() if self.settings.api_key is None else None
+
+    def _log_in(self) -> Plan[Mapping[str, Secret]]:
+        password = self.settings.password or Secret("")
+        credential = {"username": self.settings.username, "password": password.reveal()}
+        address = API + path("authenticate", "login")
+        response = yield from send(Request("POST", address, json=credential, anonymous=True))
+        if not response.is_success:
+            raise _error_in(response)
+        tokens = read(response, Login).tokens
+        if not tokens:
+            raise ConfigError("the vendor logged the user in and gave no token: ask its administrator")
+        return {"Authorization": Secret(f"Bearer {read_item(tokens[0], Token).token}")}
+
+    # Submitting
+
+    def submit(self, submission: Submission) -> Plan[Accepted]:
+        """`POST /flows/executions`, or `/flows/executions/start` for a batch."""
+        refuse_options(submission.options, backend=self.name)
+        extra = submission.options.extra
+        query = [("flow", submission.flow)] if extra.get("batch") else [("flowId", submission.flow)]
+        if "dataset_id" in extra:
+            query.append(("datasetId", str(extra["dataset_id"])))
+        address = EXECUTIONS + ("/start" if extra.get("batch") else "")
+        content = yield from _content(submission)
+        request = Request("POST", address, query=tuple(query), repeatable=False, **content)
+        return (yield from submit_once(request, lambda response: _accepted(response, submission.flow)))
+
+    # Observing
+
+    def observe(self, ref: RunRef, hold: float = 0.0) -> Plan[Observation]:
+        """`GET /flows/executions/{id}/progress`; `timeout` is how long the server may wait for news (documented)."""
+        return _observation((yield from self._progress(ref, hold)))
+
+    def _progress(self, ref: RunRef, hold: float = 0.0) -> Plan[Response]:
+        """The progress, or the execution where the server takes no such `timeout`: what -1 means is assumed."""
+        response = yield from send(_get_progress(ref, hold))
+        if response.status == 400:
+            response = yield from send(Request("GET", EXECUTIONS + path(ref.id or "")))
+        return _read(response, ref)
+
+    def result(self, ref: RunRef) -> Plan[Outcome]:
+        """The progress, the execution and its named outputs; a part that is not there is empty."""
+        progress = yield from self._progress(ref)
+        execution = yield from self._part(EXECUTIONS + path(ref.id or ""))
+        named = yield from self._part(EXECUTIONS + path(ref.id or "", "status"))
+        state = _mapping(execution.get("state"))
+        models = (_mapping(_mapping(state.get("output")).get("model")), _mapping(object_of(progress).get("model")))
+        artifacts = []
+        for document_id, name in documents_in(models).items():
+            artifacts.append((yield from self._document(document_id, name)))
+        return Outcome(
+            observations=(_observation(progress),),
+            outputs=_outputs(named, models),
+            artifacts=tuple(artifacts),
+            metrics={"documents": len(artifacts), "iterations": len(_list(state.get("iterations")))},
+            raw={
+                "progress": object_of(progress),
+                "execution": execution,
+                "outputs": _list(named.get("outputs")),
+                "stages": _list(state.get("stages")),
+                "iterations": _list(state.get("iterations")),
+                "report": _list(state.get("report")),
+            },
+        )
+
+    def _part(self, address: str) -> Plan[dict[str, Any]]:
+        response = yield from send(Request("GET", address))
+        if response.status in {404, 405}:
+            return {}
+        if not response.is_success:
+            raise _error_in(response)
+        return object_of(response)
+
+    def _document(self, document_id: str, name: str | None) -> Plan[ArtifactSource]:
+        """Its description, where the vendor still has it."""
+        described = yield from self._part(API + path("documents", document_id))
+        document = read_item(described, Document)
+        return ArtifactSource(
+            name=document.displayName or name or document_id,
+            location=API + path("documents", document_id, "content"),
+            media_type=document.contentType,
+        )
+
+    def download(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Plan[None]:
+        """`GET /documents/{id}/content`, of whatever type (the libraries ask for one only)."""
+        request = Request("GET", artifact.location, headers={"Accept": "*/*"}, save_to=to, progress=progress)
+        response = yield from send(request)
+        if not response.is_success:
+            raise _error_in(response)
+
+    # Answering
+
+    def prompt(self, ref: RunRef) -> Plan[Prompt]:
+        """What the run asks: schema, defaults and form stand in its progress."""
+        details = read((yield from self._asked(ref)), Details)
+        return Prompt(schema=details.schema, model=details.model or {}, form=tuple(details.form or ()))
+
+    def _asked(self, ref: RunRef) -> Plan[Response]:
+        """The progress, which alone has the schema; so a short `timeout` is used where -1 is not taken."""
+        response = yield from send(_get_progress(ref, 0.0))
+        if response.status == 400:
+            response = yield from send(_get_progress(ref, 1.0))
+        return _read(response, ref)
+
+    def resume(self, ref: RunRef, answers: Mapping[str, Any]) -> Plan[Observation]:
+        """`POST /flows/executions/{id}/progress`: the answers, all of them; what is missing is emptied (documented)."""
+        address = EXECUTIONS + path(ref.id or "", "progress")
+        response = yield from send(Request("POST", address, json=dict(answers), repeatable=False))
+        if not response.is_success:
+            raise _run_error_in(response, ref)
+        if not response.content.strip():  # taken in silence
+            return (yield from self.observe(ref))
+        return _observation(_read(response, ref))
+
+    # Cancelling
+
+    def cancel(self, ref: RunRef) -> Plan[CancelAnswer]:
+        """`DELETE /flows/executions/{id}/progress`; the form without `/progress` where there is none (documented).
+
+        That other form may delete the record (assumed from the name of its right), so it is used for a live run only.
+        """
+        response = yield from send(Request("DELETE", EXECUTIONS + path(ref.id or "", "progress")))
+        seen = yield from self._look_quietly(ref)
+        if response.status in {404, 405} and not self._has_ended(seen):
+            response = yield from send(Request("DELETE", EXECUTIONS + path(ref.id or "")))
+            seen = yield from self._look_quietly(ref)
+        if not response.is_success:
+            if self._has_ended(seen):
+                return CancelAnswer(CancelOutcome.TOO_LATE, seen)
+            raise _run_error_in(response, ref)
+        if self.state_of(seen) is RunState.CANCELLED:
+            return CancelAnswer(CancelOutcome.CONFIRMED, seen)
+        return CancelAnswer(CancelOutcome.TOO_LATE if self._has_ended(seen) else CancelOutcome.REQUESTED, seen)
+
+    def _has_ended(self, seen: Observation | None) -> bool:
+        state = self.state_of(seen)
+        return state is not None and state.is_final
+
+    def _look_quietly(self, ref: RunRef) -> Plan[Observation | None]:
+        try:
+            return (yield from self.observe(ref))
+        except FlowrunnerError:
+            return None
+
+    # Listing
+
+    def list_runs(self, query: RunQuery, cursor: Any = None) -> Plan[Page[Listed]]:
+        """`GET /flows/executions`, or `/flows/{flow}/executions`, newest first; states are sorted out here."""
+        page = cursor or 0
+        address = EXECUTIONS if query.flow is None else API + path("flows", query.flow, "executions")
+        items = yield from self._page(address, page, ("sort", "createdAt,desc"))
+        listed = [_listed(item) for item in items]
+        wanted = [each for each in listed if not query.states or self.state_of(each.observation) in query.states]
+        return Page(tuple(wanted), page + 1 if items else None)
+
+    def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
+        """`GET /flows`."""
+        page = cursor or 0
+        items = yield from self._page(API + path("flows"), page, ("sort", "displayName,asc"))
+        flows = (read_item(item, Flow) for item in items)
+        infos = tuple(
+            FlowInfo(flow=flow.id, title=flow.displayName or None, description=flow.description or None)
+            for flow in flows
+        )
+        return Page(infos, page + 1 if items else None)
+
+    def _page(self, address: str, page: int, order: tuple[str, str]) -> Plan[list[Any]]:
+        query = (("page", str(page)), ("size", str(PAGE)), order)
+        response = yield from send(Request("GET", address, query=query))
+        if not response.is_success:
+            raise _error_in(response)
+        items = json_of(response)
+        if not isinstance(items, list):
+            raise ProtocolError("the vendor answered a list with something else", http_status=response.status)
+        return items
+
+    def describe(self, flow: str) -> Plan[FlowSpec]:
+        """`POST /flows/{flow}/contract`, which is documented as still to come: most servers have no description."""
+        response = yield from send(Request("POST", API + path("flows", flow, "contract"), json={}))
+        if response.status == 404 and _is_own(response):
+            raise FlowNotFound(f"the vendor has no flow {flow!r}, or no description of it", http_status=404)
+        if not response.is_success:
+            raise _error_in(response)
+        schema = object_of(response).get("inputSchema")
+        if not isinstance(schema, dict):
+            raise UnsupportedOperation(f"the vendor gives no description of flow {flow!r}: see the flow itself")
+        return FlowSpec(flow, tuple(parameters_in(schema)))
+
+    # Health
+
+    def health(self) -> Plan[Health]:
+        """`GET /authenticate`, which wants no credential, and `GET /users/me`, which does."""
+        try:
+            front = yield from send(Request("GET", API + path("authenticate"), anonymous=True))
+            me = yield from send(Request("GET", API + path("users", "me")))
+            info = yield from send(Request("GET", API + path("system", "info")))
+        except TransportError as error:
+            return Health(reachable=False, message=error.message)
+        except AuthenticationError as error:  # the login was refused
+            return Health(reachable=True, authenticated=False, message=error.message)
+        authenticated, problem = _authenticated(me)
+        version = object_of(info).get("version") if info.is_success and _is_own(info) else None
+        return Health(
+            reachable=authenticated is not None or (front.is_success and _is_own(front)),
+            authenticated=authenticated,
+            version=str(version) if version else None,
+            message=problem,
+        )
+
+
+# Submitting: what is sent, and its answer
+
+
+def _content(submission: Submission) -> Plan[dict[str, Any]]:
+    """The body: XML, JSON for a dataset, or none."""
+    extra = submission.options.extra
+    payload = submission.payload
+    if payload is not None and submission.parameters:
+        raise InvalidRequest("a flow takes parameters or a payload, not both")
+    if submission.parameters:
+        payload = dict(submission.parameters)
+    if payload is None:
+        return {}
+    if isinstance(payload, dict | list):
+        if "root" in extra and isinstance(payload, dict):
+            payload = ET.ElementTree(element_of(str(extra["root"]), payload))
+        elif "dataset_id" in extra:
+            return {"json": payload}
+        else:
+            raise InvalidRequest(
+                "a mapping needs the name of its XML element, extra={'root': ...}, or the dataset it conforms to as "
+                "JSON, extra={'dataset_id': ...}"
+            )
+    body: FileBody = yield from xml_body(payload)
+    return {"file": body, "headers": {"Content-Type": XML}}
+
+
+def _accepted(response: Response, flow: str) -> Accepted:
+    if response.status == 404 and _is_own(response):
+        raise FlowNotFound(f"the vendor has no flow {flow!r}, or the key may not see it", http_status=404)
+    if not response.is_success:
+        raise _error_in(response)
+    execution = read(response, Execution)
+    return Accepted(execution.id, _observation(response))
+
+
+# Executions, and what their answers say
+
+
+def _get_progress(ref: RunRef, hold: float) -> Request:
+    wait = str(max(1, round(hold))) if hold > 0 else AT_ONCE
+    return Request(
+        "GET",
+        EXECUTIONS + path(ref.id or "", "progress"),
+        query=(("timeout", wait),),
+        timeout=(hold if hold > 0 else DEFAULT_HOLD) + HOLD_MARGIN,
+    )
+
+
+def _read(response: Response, ref: RunRef) -> Response:
+    if not response.is_success:
+        raise _run_error_in(response, ref)
+    read(response, Execution)
+    return response
+
+
+def _observation(response: Response) -> Observation:
+    return _seen(object_of(response), response.content)
+
+
+def _seen(value: dict[str, Any], raw: bytes) -> Observation:
+    execution, details = read_item(value, Execution), read_item(value, Details)
+    meaning = WORDS.get(fold(execution.status or ""))
+    ended = meaning.state if meaning is not None else None
+    percentage = details.percentage
+    waits_for = (details.state or {}).get("waitingFor")
+    return Observation(
+        word=execution.status or None,
+        message=details.message or (f"waits for {waits_for}" if isinstance(waits_for, str) and waits_for else None),
+        progress=None if percentage is None else min(max(percentage / 100, 0.0), 1.0),
+        queued_at=utc(details.createdAt),
+        finished_at=utc(details.modifiedAt) if ended is not None and ended.is_final else None,
+        flow=None,
+        raw=raw,
+    )
+
+
+def _listed(item: Any) -> Listed:
+    execution, details = read_item(item, Execution), read_item(item, Details)
+    flow = (details.flow or {}).get("id")
+    return Listed(execution.id, flow if isinstance(flow, str) else "", _seen(item, json.dumps(item).encode()))
+
+
+def _outputs(named: dict[str, Any], models: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    """Named outputs by name, and below `model` what the flow's blocks gave out."""
+    found: dict[str, Any] = {}
+    for entry in _list(named.get("outputs")):
+        output = _mapping(_mapping(entry).get("output"))
+        name = output.get("displayName") or output.get("id")
+        if isinstance(name, str):
+            found[name] = _mapping(entry).get("content")
+    model = {key: value for each in models for key, value in each.items()}
+    return {**found, "model": model} if model else found
+
+
+# Answers
+
+
+def object_of(response: Response) -> dict[str, Any]:
+    """The JSON object in an answer; empty where it is something else."""
+    return _mapping(json_of(response))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _is_own(response: Response) -> bool:
+    """Whether the vendor itself answers: an object, where a proxy answers with a page. An empty body says nothing."""
+    try:
+        return isinstance(json_of(response), dict)
+    except ProtocolError:
+        return False
+
+
+def _error_in(response: Response) -> FlowrunnerError:
+    """How errors are written is documented nowhere; the usual keys of its framework are looked for (assumed)."""
+    return error_for(response, _said(response))
+
+
+def _said(response: Response) -> str | None:
+    if not _is_own(response):
+        return None
+    body = object_of(response)
+    words = (body.get("message"), body.get("error"))
+    return next((word for word in words if isinstance(word, str) and word), None)
+
+
+def _run_error_in(response: Response, ref: RunRef) -> FlowrunnerError:
+    if response.status == 404 and _is_own(response):
+        said = _said(response) or "not found"
+        return RunNotFound(f"the vendor has no run {ref.id!r}: {said}", http_status=404, vendor_message=said)
+    return _error_in(response)
+
+
+def _authenticated(me: Response) -> tuple[bool | None, str | None]:
+    if me.is_success and _is_own(me):
+        return True, None
+    problem = _error_in(me)
+    if isinstance(problem, AuthenticationError):
+        return False, problem.message
+    return (True if isinstance(problem, PermissionDenied) else None), problem.message

@@ -1,0 +1,138 @@
+"""Where an execution of Smart Flows is: its word, its percentage, and what it says."""
+
+from __future__ import annotations
+
+from math import floor, isinf
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from flowrunner.simulator.engine import EndedBy, JobState
+from flowrunner.simulator.smart_flows_flows import Ask, ChooseFlow
+from flowrunner.simulator.smart_flows_world import records_of
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from flowrunner.simulator.engine import Job, Pause
+    from flowrunner.simulator.smart_flows_flows import SmartFlow
+    from flowrunner.simulator.smart_flows_quirks import SmartFlowsQuirks
+    from flowrunner.simulator.smart_flows_world import SmartFlowsWorld
+
+_WORDS = {
+    JobState.QUEUED: "Queued",
+    JobState.RUNNING: "Running",
+    JobState.SUCCEEDED: "Success",
+    JobState.FAILED: "Error",
+    JobState.CANCELLED: "Interrupted",
+}
+_MESSAGES = {
+    "Queued": "Waiting for other flows",
+    "UserInput": "Waiting for user input",
+    "SelectFlow": "Waiting for the choice of a flow",
+    "Waiting": "Waiting for an external event",
+    "Success": "",
+    "Warning": "A block failed after the documents were made.",
+    "Error": "The execution failed.",
+    "Canceled": "The execution was canceled.",
+    "Interrupted": "The execution was interrupted: it ran too long.",
+}
+_STABLE = _MESSAGES.keys() - {"Queued"}
+
+# So that a step counts as done at the very moment it is, whatever the rounding to microseconds.
+_ROUNDING = 1e-6
+
+
+def plain_word(job: Job, quirks: SmartFlowsQuirks) -> str:
+    """Return the status of a job in the vendor's spelling."""
+    if job.pause is not None:
+        return pause_word(job.pause)
+    if job.state is JobState.CANCELLED and job.ended_by is EndedBy.CALLER:
+        return "Canceled"
+    if job.state is JobState.SUCCEEDED and job.behaviour.warnings and quirks.warning == "present":
+        return "Warning"
+    return _WORDS[job.state]
+
+
+def pause_word(pause: Pause) -> str:
+    """Return the status of a job in a pause: what is no question and no choice waits for something outside."""
+    words = {Ask: "UserInput", ChooseFlow: "SelectFlow"}
+    return words.get(type(pause.reason), "Waiting")
+
+
+def shown_word(plain: str, quirks: SmartFlowsQuirks) -> str:
+    """Return a status as this server spells it."""
+    own = quirks.user_input_word if plain == "UserInput" else plain
+    return quirks.words.get(own, own)
+
+
+@frozen
+class Sight:
+    """What of an execution changes as it goes on.
+
+    Attributes:
+        plain: Its status in the vendor's spelling.
+        step: How many steps are done, those for each record counted.
+        percentage: What is shown of that; None if nothing.
+        message: What it says.
+    """
+
+    plain: str
+    step: int
+    percentage: int | None
+    message: str
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether nothing changes without somebody's doing."""
+        return self.plain in _STABLE
+
+
+def sight_of(world: SmartFlowsWorld, job: Job) -> Sight:
+    """Return where a job is now."""
+    plain, flow = plain_word(job, world.quirks), world.flow_of(job)
+    step = _steps_done(job, flow, job.worked(world.pool.clock.now()))
+    return Sight(plain, step, percentage_at(job, flow, step, world.quirks), _message(job, flow, plain, step))
+
+
+def steps_at(job: Job, flow: SmartFlow, stint: int) -> int:
+    """Return how many steps were done at the end of a stretch of work."""
+    worked = [each.end - each.start for each in job.stints[: stint + 1]]
+    return _steps_done(job, flow, sum(worked[1:], worked[0]))
+
+
+def percentage_at(job: Job, flow: SmartFlow, step: int, quirks: SmartFlowsQuirks) -> int | None:
+    """Return the percentage shown when so many steps are done: their share (documented), or a quirk."""
+    if quirks.percentage == "missing":
+        return None
+    if quirks.percentage == "jumps":
+        return 100 if job.state is JobState.SUCCEEDED else 0
+    count = _step_count(job, flow)
+    return 100 * (min(step, count - 1) if quirks.percentage == "stalls" else step) // count
+
+
+def next_step_at(world: SmartFlowsWorld, job: Job) -> datetime | None:
+    """Return when the next step of a job will be done."""
+    count = _step_count(job, world.flow_of(job))
+    return job.works_at(job.behaviour.duration * (sight_of(world, job).step + 1) / count)
+
+
+def _step_count(job: Job, flow: SmartFlow) -> int:
+    return max(1, len(flow.steps)) * (max(1, records_of(job)) if flow.iterates else 1)
+
+
+def _steps_done(job: Job, flow: SmartFlow, worked: timedelta) -> int:
+    """Count the steps done; only success has done the last."""
+    count, duration = _step_count(job, flow), job.behaviour.duration
+    if job.state is JobState.SUCCEEDED:
+        return count
+    share = 0.0 if isinf(duration) else min(1.0, (worked.total_seconds() + _ROUNDING) / (duration or _ROUNDING))
+    return min(count - 1, floor(share * count))
+
+
+def _message(job: Job, flow: SmartFlow, plain: str, step: int) -> str:
+    """Return what an execution says: what it does, or why it ended so (observed)."""
+    if plain in ("Error", "Warning") and job.behaviour.message:
+        return job.behaviour.message
+    doing = flow.steps[step % len(flow.steps)] if flow.steps else flow.name
+    return _MESSAGES.get(plain, doing)

@@ -1,0 +1,83 @@
+"""The vendors there are simulators of, each with what makes its server one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from flowrunner.simulator import fme_flow, invision, smart_flows
+from flowrunner.simulator.fme_http import ERROR_ANSWERS
+from flowrunner.simulator.invision_quirks import InVisionQuirks
+from flowrunner.simulator.invision_world import InVisionWorld
+from flowrunner.simulator.quirks import Quirks
+from flowrunner.simulator.smart_flows_quirks import SmartFlowsQuirks
+from flowrunner.simulator.smart_flows_world import SmartFlowsWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.routing import BaseRoute
+
+    from flowrunner.simulator.engine import EnginePool
+    from flowrunner.simulator.world import World
+
+AnyQuirks = Quirks | InVisionQuirks | SmartFlowsQuirks
+
+
+@frozen
+class Vendor:
+    """What makes a server that of a vendor.
+
+    Attributes:
+        quirks: The class of its switches.
+        make_world: Makes its state of the engines, the token and the quirks.
+        routes: Gives the routes that show a state.
+        error_answers: Gives the answers to what the routes raise.
+        path: What its base URL has after the port.
+        secret: The name of the setting that a connection to it has its token under.
+    """
+
+    quirks: type[AnyQuirks]
+    make_world: Callable[[EnginePool, str, Any], World]
+    routes: Callable[[Any], list[BaseRoute]]
+    error_answers: Callable[[Any], Mapping[Any, Any]]
+    path: str = ""
+    secret: str = field(default="api_key", kw_only=True)
+
+    def check(self, quirks: AnyQuirks | None) -> AnyQuirks:
+        """Return the quirks for a server; the most likely ones if none were given.
+
+        Raises:
+            TypeError: They are another vendor's.
+        """
+        if quirks is None:
+            return self.quirks()
+        if not isinstance(quirks, self.quirks):
+            raise TypeError(f"The quirks of this server are {self.quirks.__name__}, not {type(quirks).__name__}")
+        return quirks
+
+
+def _fme(name: str) -> Vendor:
+    def make(pool: EnginePool, token: str, quirks: Quirks) -> World:
+        return fme_flow.make_world(name, pool, token, quirks)
+
+    return Vendor(Quirks, make, fme_flow.routes, lambda _: ERROR_ANSWERS, secret="token")  # noqa: S106 - a name
+
+
+_VENDORS = {
+    **{name: _fme(name) for name in fme_flow.SERVERS},
+    "invision": Vendor(InVisionQuirks, InVisionWorld, invision.routes, invision.error_answers, invision.PREFIX),
+    "smart-flows": Vendor(SmartFlowsQuirks, SmartFlowsWorld, smart_flows.routes, smart_flows.error_answers),
+}
+
+
+def find_vendor(name: str) -> Vendor:
+    """Return the vendor of a name.
+
+    Raises:
+        ValueError: There is no simulator of it.
+    """
+    if name not in _VENDORS:
+        raise ValueError(f"No simulator of {name!r}; there are: {', '.join(_VENDORS)}")
+    return _VENDORS[name]

@@ -1,0 +1,31 @@
+"""The reference says what the code does."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+
+
+@pytest.fixture(scope="module")
+def generate():
+    """`docs/generate.py`, which is no part of a package."""
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_the_pages_are_up_to_date(generate, page):
+    """Every generated part is as the code has it now; else run `python docs/generate.py`."""
+    text = page.read_text(encoding="utf-8")
+    assert text == generate.filled(text)
+
+
+def test_every_part_stands_somewhere(generate):
+    """No part is written that no page has, and no page asks for one that is not written."""
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert all(f"<!-- generated: {name} -->" in text for name in generate.PARTS)
