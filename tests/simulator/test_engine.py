@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from flowrunner.simulator import Behaviour, EndedBy, EnginePool, JobState, Limits, ManualClock
+from flowrunner.simulator import Behaviour, EndedBy, EnginePool, JobState, Limits, ManualClock, Pause, Stint
 
-QUEUED, RUNNING = JobState.QUEUED, JobState.RUNNING
+QUEUED, RUNNING, BLOCKED = JobState.QUEUED, JobState.RUNNING, JobState.BLOCKED
 SUCCEEDED, FAILED, CANCELLED = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
 
 
@@ -214,6 +214,171 @@ def test_a_cancellation_may_take_time(pool, clock, delay, state):
     assert state is pool.job(job_id).state
 
 
+def test_work_stops_at_a_pause_until_it_is_resumed(pool, clock):
+    """A job blocks after the scripted work, and goes on where it was: time spent blocked is no work."""
+    began, blocked, resumed, end = at(clock, 0), at(clock, 4), at(clock, 50), at(clock, 56)
+    pool.script("flow", Behaviour(duration=10, pauses=(Pause(4, "a form"),)))
+    job_id = pool.submit("flow").id
+
+    clock.advance(50)
+    job = pool.job(job_id)
+    assert (BLOCKED, "a form", (Stint(began, blocked),)) == (job.state, job.pause.reason, job.stints)
+    assert timedelta(seconds=4) == job.worked(clock.now())
+    assert pool.resume(job_id, "yes")
+    assert (RUNNING, None) == (pool.job(job_id).state, pool.job(job_id).pause)
+    clock.advance(50)
+
+    job = pool.job(job_id)
+    assert (SUCCEEDED, end, began, ("yes",)) == (job.state, job.finished_at, job.started_at, job.answers)
+    assert (Stint(began, blocked), Stint(resumed, end)) == job.stints
+    assert timedelta(seconds=10) == job.worked(clock.now())
+
+
+def test_a_blocked_job_needs_no_engine(pool, clock):
+    """The engine of a blocked job takes the next one; a job resumed waits for an engine like any other."""
+    pool.script("asks", Behaviour(duration=4, pauses=(Pause(1),)))
+    asking = pool.submit("asks").id
+    pool.submit("flow")
+    assert [RUNNING, QUEUED] == states(pool)
+
+    clock.advance(2)
+    assert [BLOCKED, RUNNING] == states(pool)
+    pool.resume(asking)
+    assert [QUEUED, RUNNING] == states(pool)
+    clock.advance(9)
+    assert [RUNNING, SUCCEEDED] == states(pool)
+    clock.advance(3)
+
+    assert [SUCCEEDED, SUCCEEDED] == states(pool)
+
+
+def test_only_a_blocked_job_is_resumed(pool, clock):
+    """Resuming what runs or has ended says so and changes nothing."""
+    job_id = pool.submit("flow").id
+    for _ in range(2):
+        before = pool.job(job_id)
+        assert not pool.resume(job_id)
+        assert before == pool.job(job_id)
+        clock.advance(10)
+
+
+@pytest.mark.parametrize("work", [0, 3])
+def test_a_pause_at_the_end_counts(pool, clock, work):
+    """A pause at the very moment of the end comes first; one after the end never comes."""
+    pool.script("flow", Behaviour(duration=work, pauses=(Pause(work), Pause(work), Pause(work + 1))))
+    job_id = pool.submit("flow").id
+    clock.advance(work)
+
+    assert BLOCKED is pool.job(job_id).state
+    pool.resume(job_id)
+    assert BLOCKED is pool.job(job_id).state
+    pool.resume(job_id)
+
+    assert SUCCEEDED is pool.job(job_id).state
+
+
+def test_a_pause_may_end_by_itself(pool, clock):
+    """A pause that lasts so long ends without an answer."""
+    pool.script("flow", Behaviour(duration=4, pauses=(Pause(1, lasts=20),)))
+    end = at(clock, 24)
+    job_id = pool.submit("flow").id
+    clock.advance(1)
+    assert at(clock, 20) == pool.next_change()
+
+    clock.advance(100)
+
+    job = pool.job(job_id)
+    assert (SUCCEEDED, end, (None,)) == (job.state, job.finished_at, job.answers)
+
+
+def test_a_blocked_job_is_cancelled_at_once(pool, clock):
+    """Cancelling a blocked job takes effect at once, whatever its work would need; its engine stays free."""
+    pool.script("flow", Behaviour(cancel_delay=5, pauses=(Pause(1),)), times=1)
+    job_id = pool.submit("flow").id
+    clock.advance(3)
+
+    assert pool.cancel(job_id)
+
+    job = pool.job(job_id)
+    assert (CANCELLED, clock.now(), EndedBy.CALLER) == (job.state, job.finished_at, job.ended_by)
+    assert not pool.resume(job_id)
+    assert RUNNING is pool.submit("other").state
+
+
+def test_limits_and_pauses(pool, clock):
+    """Blocked time counts for the limit of a life and not for that of work."""
+    end = at(clock, 30)
+    pool.script("flow", Behaviour(duration=5, pauses=(Pause(1),)))
+    patient = pool.submit("flow", limits=Limits(run=5.5, queue=1)).id
+    clock.advance(1)
+    brief = pool.submit("flow", limits=Limits(life=29)).id
+    clock.advance(100)
+
+    assert (BLOCKED, CANCELLED, end) == (*states(pool), pool.job(brief).finished_at)
+    pool.resume(patient)
+    clock.advance(4)
+    assert SUCCEEDED is pool.job(patient).state
+
+
+def test_a_crash_begins_anew(pool, clock):
+    """An attempt that crashed is lost with its answers: the next one asks again."""
+    pool.script("flow", Behaviour(duration=5, requeue_after=3, restart_delay=0, pauses=(Pause(1),)))
+    job_id = pool.submit("flow").id
+    clock.advance(1)
+    pool.resume(job_id, "first")
+    clock.advance(3)
+
+    job = pool.job(job_id)
+    assert (BLOCKED, 2, ()) == (job.state, job.attempt, job.answers)
+
+
+def test_a_pause_may_turn_a_job_into_another(pool, clock):
+    """A job resumed as another flow does what is scripted for that, and counts what it did before."""
+    pool.script("choice", Behaviour(pauses=(Pause(2),)))
+    pool.script("chosen", Behaviour(duration=6, outcome="failed", pauses=(Pause(1, "late"), Pause(5, "later"))))
+    job_id = pool.submit("choice").id
+    clock.advance(2)
+
+    pool.resume(job_id, "this", flow="chosen")
+    assert "late" == pool.job(job_id).pause.reason
+    pool.resume(job_id)
+    clock.advance(3)
+    assert "later" == pool.job(job_id).pause.reason
+    pool.resume(job_id)
+    clock.advance(1)
+
+    assert ("chosen", FAILED) == (pool.job(job_id).flow, pool.job(job_id).state)
+    assert ["choice"] == [job.flow for job in pool.submissions()]
+
+
+def test_a_job_turned_into_a_shorter_one_is_done(pool, clock):
+    """A job that has worked for longer than what it becomes takes ends when it is resumed, not before."""
+    pool.script("choice", Behaviour(pauses=(Pause(8),)))
+    pool.script("short", Behaviour(duration=3))
+    job_id = pool.submit("choice").id
+    clock.advance(20)
+
+    pool.resume(job_id, flow="short")
+
+    assert (SUCCEEDED, clock.now()) == (pool.job(job_id).state, pool.job(job_id).finished_at)
+
+
+def test_pauses_are_in_order():
+    """Pauses that are not in the order of their times are an error."""
+    with pytest.raises(ValueError, match="in the order"):
+        Behaviour(pauses=(Pause(2), Pause(1)))
+
+
+def test_a_submission_may_adapt_what_is_scripted(pool):
+    """A vendor's module may make of the script what a run does; the script is used up all the same."""
+    pool.script("flow", Behaviour(duration=3), times=1)
+
+    durations = [pool.submit("flow", adapt=lambda _: Behaviour(duration=7)).behaviour.duration for _ in range(2)]
+
+    assert [7, 7] == durations
+    assert Behaviour() == pool.submit("flow").behaviour
+
+
 def test_a_forgotten_job_is_gone_but_in_the_books(pool):
     """A server may forget a job; the books still tell that it was submitted."""
     job_id = pool.submit("flow").id
@@ -221,7 +386,7 @@ def test_a_forgotten_job_is_gone_but_in_the_books(pool):
 
     pool.forget(job_id)
 
-    for ask in (pool.job, pool.cancel, pool.forget):
+    for ask in (pool.job, pool.cancel, pool.resume, pool.forget):
         with pytest.raises(KeyError):
             ask(job_id)
     assert [job.flow for job in pool.jobs] == ["other"]
@@ -247,6 +412,7 @@ def test_threads_share_a_pool(pool):
     assert len({job.id for job in pool.submissions()}) == 100
 
 
+pauses = st.builds(Pause, st.sampled_from([0, 1, 2]), st.none(), st.sampled_from([0, 2, math.inf]))
 behaviours = st.builds(
     Behaviour,
     duration=st.sampled_from([0, 1, 2.5, 7, math.inf]),
@@ -256,6 +422,7 @@ behaviours = st.builds(
     requeues=st.integers(0, 2),
     restart_delay=st.sampled_from([0, 1, 4]),
     cancel_delay=st.sampled_from([0, 1, math.inf]),
+    pauses=st.lists(pauses, max_size=2).map(lambda some: tuple(sorted(some, key=lambda pause: pause.after))),
 )
 seconds = st.sampled_from([0, 0.5, 1, 2, 5, 30])
 limit = st.sampled_from([None, 1, 3, 8])
@@ -295,6 +462,15 @@ class AnySequence(RuleBasedStateMachine):
             job_id = data.draw(st.sampled_from(ids))
             assert self.pool.cancel(job_id) == self.lazy.cancel(job_id)
 
+    @rule(data=st.data(), flow=st.sampled_from([None, "flow", "other"]))
+    def resume(self, data, flow):
+        """Resume the same job in both, as what it is or as another."""
+        ids = [job.id for job in self.pool.jobs if job.state is BLOCKED]
+        if ids:
+            job_id = data.draw(st.sampled_from(ids))
+            assert self.pool.resume(job_id, flow=flow)
+            assert self.lazy.resume(job_id, flow=flow)
+
     @invariant()
     def engines_have_one_job_each(self):
         """Never do more jobs run than there are engines, and no engine has two."""
@@ -317,11 +493,28 @@ class AnySequence(RuleBasedStateMachine):
     def times_are_ordered(self):
         """A job is submitted, queued, started and finished in this order and not in the future."""
         for job in self.pool.jobs:
-            known = [job.submitted_at, job.queued_at, job.started_at, job.finished_at]
+            worked = [moment for stint in job.stints for moment in (stint.start, stint.end)]
+            before, after = worked[: 2 * len(job.answers)], worked[2 * len(job.answers) :]
+            known = [job.submitted_at, *before, job.queued_at, *after, job.stint_at, job.finished_at]
             times = [moment for moment in known if moment is not None]
             assert times == sorted(times)
             assert times[-1] <= self.clock.now()
             assert job.state.is_final == (job.finished_at is not None) == (job.ended_by is not None)
+
+    @invariant()
+    def work_is_what_engines_did(self):
+        """An engine works on what runs and on nothing else, and no longer than the work is long."""
+        for job in self.pool.jobs:
+            assert (job.state is RUNNING) == (job.stint_at is not None)
+            assert job.worked(self.clock.now()) <= timedelta(seconds=min(job.behaviour.duration, 1e6))
+
+    @invariant()
+    def blocked_jobs_are_at_their_pause(self):
+        """A job is blocked when its work came to the first pause that has no answer, and not before or after."""
+        for job in self.pool.jobs:
+            assert (job.state is BLOCKED) == (job.pause is not None)
+            if job.pause is not None:
+                assert timedelta(seconds=job.pause.after) == job.worked(self.clock.now())
 
     @invariant()
     def nothing_due_is_pending(self):

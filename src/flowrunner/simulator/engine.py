@@ -206,7 +206,10 @@ class Job:
 
     def works_at(self, seconds: float | None) -> datetime | None:
         """Return the moment at which `seconds` of work are done if nothing interferes; None if that never comes."""
-        return None if self.stint_at is None else later(self.stint_at - self.worked(self.stint_at), seconds)
+        if self.stint_at is None:
+            return None
+        moment = later(self.stint_at - self.worked(self.stint_at), seconds)
+        return None if moment is None else max(self.stint_at, moment)
 
 
 class _Turn(NamedTuple):

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 from flowrunner.simulator.engine import JobState
 from flowrunner.simulator.guids import make_guid
 from flowrunner.simulator.smart_flows_accounts import user_id
-from flowrunner.simulator.smart_flows_flows import Ask, ChooseFlow
-from flowrunner.simulator.smart_flows_status import pause_word, percentage_at, shown_word, sight_of, steps_at
+from flowrunner.simulator.smart_flows_flows import Ask, ChooseFlow, Question
+from flowrunner.simulator.smart_flows_status import pause_word, percentage_after, shown_word, sight_of
 from flowrunner.simulator.smart_flows_world import callback_id, document_id, execution_id, notes_of, records_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from flowrunner.simulator.engine import Job
-    from flowrunner.simulator.smart_flows_flows import Question, SmartFlow
+    from flowrunner.simulator.smart_flows_flows import SmartFlow
     from flowrunner.simulator.smart_flows_output import Document
     from flowrunner.simulator.smart_flows_world import SmartFlowsWorld
 
@@ -80,8 +79,6 @@ def questions_of(world: SmartFlowsWorld, job: Job) -> tuple[Question, ...]:
 
 def _choice(world: SmartFlowsWorld) -> Question:
     """Return the question which flow it shall be; how the vendor asks it is not known."""
-    from flowrunner.simulator.smart_flows_flows import Question
-
     return Question("flow", "Flow", required=True, choices=tuple(world.flows))
 
 
@@ -192,7 +189,7 @@ def _stage_progress(world: SmartFlowsWorld, job: Job, flow: SmartFlow, number: i
     if number == len(job.stints) - 1 and job.state is not JobState.QUEUED:
         return first_progress(world, job)
     word = shown_word(pause_word(job.behaviour.pauses[number]), world.quirks)
-    percentage = percentage_at(job, flow, steps_at(job, flow, number), world.quirks)
+    percentage = percentage_after(job, flow, number, world.quirks)
     return _known({"id": execution_id(job), "percentage": percentage, "status": word})
 
 
@@ -263,8 +260,3 @@ def document(world: SmartFlowsWorld, job: Job, made: Document) -> dict[str, Any]
 def spring_error(status: int, reason: str, message: str, path: str, when: datetime) -> dict[str, Any]:
     """Describe an error as Spring does by default (assumed)."""
     return {"timestamp": moment(when), "status": status, "error": reason, "message": message, "path": path}
-
-
-def ids(jobs: Iterable[Job]) -> list[str]:
-    """Return the ids that jobs are shown under."""
-    return [execution_id(job) for job in jobs]

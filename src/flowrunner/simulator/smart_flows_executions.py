@@ -160,7 +160,8 @@ async def _outputs(call: Call) -> Response:
 
 async def _continue(call: Call) -> Response:
     """Take the answers; what was asked and not answered is left empty, not defaulted (documented)."""
-    job, given = call.execution(), await call.object()
+    given = await call.object()
+    job = call.execution()
     questions = bodies.questions_of(call.world, job)
     answers = {question.key: given.get(question.key) for question in questions}
     turned = _chosen(call, job, answers)

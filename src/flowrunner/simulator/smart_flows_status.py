@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import floor, isinf
+from datetime import timedelta
+from math import floor
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -12,7 +13,7 @@ from flowrunner.simulator.smart_flows_flows import Ask, ChooseFlow
 from flowrunner.simulator.smart_flows_world import records_of
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from flowrunner.simulator.engine import Job, Pause
     from flowrunner.simulator.smart_flows_flows import SmartFlow
@@ -91,23 +92,23 @@ class Sight:
 def sight_of(world: SmartFlowsWorld, job: Job) -> Sight:
     """Return where a job is now."""
     plain, flow = plain_word(job, world.quirks), world.flow_of(job)
-    step = _steps_done(job, flow, job.worked(world.pool.clock.now()))
-    return Sight(plain, step, percentage_at(job, flow, step, world.quirks), _message(job, flow, plain, step))
+    count, worked = _step_count(job, flow), job.worked(world.pool.clock.now())
+    step = count if job.state is JobState.SUCCEEDED else _steps_begun(job, count, worked)
+    return Sight(plain, step, _percentage(step, count, world.quirks), _message(job, flow, plain, step))
 
 
-def steps_at(job: Job, flow: SmartFlow, stint: int) -> int:
-    """Return how many steps were done at the end of a stretch of work."""
-    worked = [each.end - each.start for each in job.stints[: stint + 1]]
-    return _steps_done(job, flow, sum(worked[1:], worked[0]))
+def percentage_after(job: Job, flow: SmartFlow, stint: int, quirks: SmartFlowsQuirks) -> int | None:
+    """Return the percentage that was shown at the end of a stretch of work which was not the last."""
+    worked, count = (each.end - each.start for each in job.stints[: stint + 1]), _step_count(job, flow)
+    return _percentage(_steps_begun(job, count, sum(worked, timedelta())), count, quirks)
 
 
-def percentage_at(job: Job, flow: SmartFlow, step: int, quirks: SmartFlowsQuirks) -> int | None:
-    """Return the percentage shown when so many steps are done: their share (documented), or a quirk."""
+def _percentage(step: int, count: int, quirks: SmartFlowsQuirks) -> int | None:
+    """Return what is shown of the steps that are done: their share (documented), unless a quirk says otherwise."""
     if quirks.percentage == "missing":
         return None
     if quirks.percentage == "jumps":
-        return 100 if job.state is JobState.SUCCEEDED else 0
-    count = _step_count(job, flow)
+        return 100 * (step // count)
     return 100 * (min(step, count - 1) if quirks.percentage == "stalls" else step) // count
 
 
@@ -121,13 +122,10 @@ def _step_count(job: Job, flow: SmartFlow) -> int:
     return max(1, len(flow.steps)) * (max(1, records_of(job)) if flow.iterates else 1)
 
 
-def _steps_done(job: Job, flow: SmartFlow, worked: timedelta) -> int:
-    """Count the steps done; only success has done the last."""
-    count, duration = _step_count(job, flow), job.behaviour.duration
-    if job.state is JobState.SUCCEEDED:
-        return count
-    share = 0.0 if isinf(duration) else min(1.0, (worked.total_seconds() + _ROUNDING) / (duration or _ROUNDING))
-    return min(count - 1, floor(share * count))
+def _steps_begun(job: Job, count: int, worked: timedelta) -> int:
+    """Count the steps done before the one that is being done; only success has done the last."""
+    duration = job.behaviour.duration or _ROUNDING
+    return min(count - 1, floor(count * (worked.total_seconds() + _ROUNDING) / duration))
 
 
 def _message(job: Job, flow: SmartFlow, plain: str, step: int) -> str:
