@@ -225,7 +225,7 @@ def test_work_stops_at_a_pause_until_it_is_resumed(pool, clock):
     assert (BLOCKED, "a form", (Stint(began, blocked),)) == (job.state, job.pause.reason, job.stints)
     assert timedelta(seconds=4) == job.worked(clock.now())
     assert pool.resume(job_id, "yes")
-    assert (RUNNING, None) == (pool.job(job_id).state, pool.job(job_id).pause)
+    assert (pool.job(job_id).state, pool.job(job_id).pause) == (RUNNING, None)
     clock.advance(50)
 
     job = pool.job(job_id)
@@ -239,17 +239,17 @@ def test_a_blocked_job_needs_no_engine(pool, clock):
     pool.script("asks", Behaviour(duration=4, pauses=(Pause(1),)))
     asking = pool.submit("asks").id
     pool.submit("flow")
-    assert [RUNNING, QUEUED] == states(pool)
+    assert states(pool) == [RUNNING, QUEUED]
 
     clock.advance(2)
-    assert [BLOCKED, RUNNING] == states(pool)
+    assert states(pool) == [BLOCKED, RUNNING]
     pool.resume(asking)
-    assert [QUEUED, RUNNING] == states(pool)
+    assert states(pool) == [QUEUED, RUNNING]
     clock.advance(9)
-    assert [RUNNING, SUCCEEDED] == states(pool)
+    assert states(pool) == [RUNNING, SUCCEEDED]
     clock.advance(3)
 
-    assert [SUCCEEDED, SUCCEEDED] == states(pool)
+    assert states(pool) == [SUCCEEDED, SUCCEEDED]
 
 
 def test_only_a_blocked_job_is_resumed(pool, clock):
@@ -329,7 +329,7 @@ def test_a_crash_begins_anew(pool, clock):
     clock.advance(3)
 
     job = pool.job(job_id)
-    assert (BLOCKED, 2, ()) == (job.state, job.attempt, job.answers)
+    assert (job.state, job.attempt, job.answers) == (BLOCKED, 2, ())
 
 
 def test_a_pause_may_turn_a_job_into_another(pool, clock):
@@ -340,15 +340,15 @@ def test_a_pause_may_turn_a_job_into_another(pool, clock):
     clock.advance(2)
 
     pool.resume(job_id, "this", flow="chosen")
-    assert "late" == pool.job(job_id).pause.reason
+    assert pool.job(job_id).pause.reason == "late"
     pool.resume(job_id)
     clock.advance(3)
-    assert "later" == pool.job(job_id).pause.reason
+    assert pool.job(job_id).pause.reason == "later"
     pool.resume(job_id)
     clock.advance(1)
 
-    assert ("chosen", FAILED) == (pool.job(job_id).flow, pool.job(job_id).state)
-    assert ["choice"] == [job.flow for job in pool.submissions()]
+    assert (pool.job(job_id).flow, pool.job(job_id).state) == ("chosen", FAILED)
+    assert [job.flow for job in pool.submissions()] == ["choice"]
 
 
 def test_a_job_turned_into_a_shorter_one_is_done(pool, clock):
@@ -375,7 +375,7 @@ def test_a_submission_may_adapt_what_is_scripted(pool):
 
     durations = [pool.submit("flow", adapt=lambda _: Behaviour(duration=7)).behaviour.duration for _ in range(2)]
 
-    assert [7, 7] == durations
+    assert durations == [7, 7]
     assert Behaviour() == pool.submit("flow").behaviour
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from flowrunner.simulator import Behaviour, DataFlow, DataFlowId, InVisionQuirks, Quirks, Simulator
+from flowrunner.simulator import Behaviour, DataFlow, DataFlowId, InVisionQuirks, Pause, Quirks, Simulator
 
 PUB = "/api/pub/v1/dataflows"
 IMPORT = f"{PUB}/{DataFlowId.IMPORT_SALES}"
@@ -61,7 +61,7 @@ def test_a_run_from_start_to_end(simulator, api, clock):
     assert {"runId": run_id, "status": "Running"} == api.get(path).json()
     clock.advance(10)
     assert {"runId": run_id, "status": "Succeeded"} == api.get(path).json()
-    assert [DataFlowId.IMPORT_SALES] == [job.flow for job in simulator.pool.submissions()]
+    assert [job.flow for job in simulator.pool.submissions()] == [DataFlowId.IMPORT_SALES]
 
 
 def test_runs_wait_for_a_worker(start, word, clock):
@@ -69,9 +69,9 @@ def test_runs_wait_for_a_worker(start, word, clock):
     start()
     second = start()
 
-    assert "Pending" == word(second)
+    assert word(second) == "Pending"
     clock.advance(10)
-    assert "Running" == word(second)
+    assert word(second) == "Running"
 
 
 def test_failure(start, word, clock):
@@ -79,7 +79,7 @@ def test_failure(start, word, clock):
     path = start(DataFlowId.UPDATE_BUDGET)
     clock.advance(5)
 
-    assert "Failed" == word(path)
+    assert word(path) == "Failed"
 
 
 def test_stuck(start, word, clock):
@@ -87,7 +87,7 @@ def test_stuck(start, word, clock):
     path = start(DataFlowId.CLOSE_PERIOD)
     clock.advance(1e7)
 
-    assert "Running" == word(path)
+    assert word(path) == "Running"
 
 
 @pytest.mark.parametrize("shown", ["Pending", "Running"])
@@ -107,9 +107,9 @@ def test_a_cold_worker_starts_late(start, word, clock):
     """A run may be Pending although nothing else runs."""
     path = start(DataFlowId.COLD_START)
 
-    assert "Pending" == word(path)
+    assert word(path) == "Pending"
     clock.advance(30)
-    assert "Running" == word(path)
+    assert word(path) == "Running"
 
 
 @pytest.mark.parametrize("shown", ["Failed", "Succeeded"])
@@ -132,7 +132,7 @@ def test_the_first_status_may_be_any(simulator, api, first):
 
 def test_a_run_may_be_over_at_once(api):
     """The answer to the start of what takes no time says that it succeeded."""
-    assert "Succeeded" == api.post(f"{PUB}/{DataFlowId.PING}/start").json()["status"]
+    assert api.post(f"{PUB}/{DataFlowId.PING}/start").json()["status"] == "Succeeded"
 
 
 @pytest.mark.parametrize("key", ["runId", "RunId", "runid", "RUNID"])
@@ -148,24 +148,22 @@ def test_key_names_may_be_of_any_case(simulator, api, key):
 
 def test_pauses_are_unknown(simulator, start, word, clock):
     """InVision has nothing that waits for a person: scripted pauses are left out."""
-    from flowrunner.simulator import Pause
-
     simulator.pool.script(DataFlowId.IMPORT_SALES, Behaviour(duration=2, pauses=(Pause(1),)), times=1)
     path = start()
     clock.advance(2)
 
-    assert "Succeeded" == word(path)
+    assert word(path) == "Succeeded"
 
 
 @pytest.mark.parametrize("kept", [60, math.inf])
-def test_runs_are_kept_for_a_while(simulator, api, start, word, clock, kept):
+def test_runs_are_kept_for_a_while(simulator, api, start, word, kept):
     """A run that ended is there for as long as the server keeps it, and then as unknown as any."""
     simulator.quirks = InVisionQuirks(kept_for=kept)
     path = start()
-    clock.advance(10 + 59)
-    assert "Succeeded" == word(path)
+    simulator.clock.advance(10 + 59)
+    assert word(path) == "Succeeded"
 
-    clock.advance(1)
+    simulator.clock.advance(1)
 
     assert (404 if kept == 60 else 200) == api.get(path).status_code
 
@@ -192,12 +190,12 @@ def test_await(awaiting, clock, query):
     waiting = awaiting(query=query)
     clock.advance(10)
 
-    assert "Succeeded" == waiting.result().json()["status"]
+    assert waiting.result().json()["status"] == "Succeeded"
 
 
 def test_without_await(api):
     """`await=false` is the default."""
-    assert "Running" == api.post(f"{IMPORT}/start?await=false").json()["status"]
+    assert api.post(f"{IMPORT}/start?await=false").json()["status"] == "Running"
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -217,7 +215,7 @@ def test_an_awaited_run_may_be_forgotten(simulator, awaiting):
     waiting = awaiting()
     simulator.pool.forget(1)
 
-    assert 404 == waiting.result().status_code
+    assert waiting.result().status_code == 404
 
 
 # Errors
@@ -232,18 +230,19 @@ def test_the_key_is_needed(simulator, status, headers, query):
     answer = httpx.post(f"{simulator.base_url}{IMPORT}/start{query}", headers=headers)
 
     assert status == answer.status_code
-    assert () == simulator.pool.submissions()
+    assert simulator.pool.submissions() == ()
 
 
 def test_the_key_may_stand_in_the_query(simulator):
     """The query takes the key too, its name in any case; the record does not show it."""
     url = f"{simulator.base_url}{IMPORT}/start"
 
-    assert [200, 200] == [
-        httpx.post(url, params={name: simulator.token}).status_code for name in ("api_key", "api_Key")
+    assert [httpx.post(url, params={name: simulator.token}).status_code for name in ("api_key", "api_Key")] == [
+        200,
+        200,
     ]
-    assert [("api_key", "***")] == simulator.requests[0].query
-    assert [("api_Key", "***")] == simulator.requests[1].query
+    assert simulator.requests[0].query == [("api_key", "***")]
+    assert simulator.requests[1].query == [("api_Key", "***")]
 
 
 @pytest.mark.parametrize(("what", "status"), [("accept", 200), ("refuse", 400)])
@@ -260,7 +259,7 @@ def test_two_keys(simulator, api, what, status):
 def test_content_type_may_be_required(simulator, api, content_type, status):
     """Some releases refuse a start whose body is not called JSON; others do not care."""
     headers = {"content-type": content_type} if content_type else {}
-    assert 200 == api.post(f"{IMPORT}/start", headers=headers).status_code
+    assert api.post(f"{IMPORT}/start", headers=headers).status_code == 200
 
     simulator.quirks = InVisionQuirks(content_type="required")
 
@@ -313,9 +312,9 @@ def test_paths_have_no_case(simulator, api):
     """Paths and ids match in any case; what is no path of the API is a page of the web server's."""
     path = f"/API/Pub/V1/DataFlows/{DataFlowId.IMPORT_SALES.upper()}/START"
 
-    assert 200 == api.post(path).status_code
+    assert api.post(path).status_code == 200
     outside = [api.get(path), api.get("/api/pub/v1/dataflows"), httpx.post(f"http://127.0.0.1:{simulator.port}{path}")]
-    assert [405, 404, 404] == [answer.status_code for answer in outside]
+    assert [answer.status_code for answer in outside] == [405, 404, 404]
     assert all(answer.text.startswith("<html>") for answer in outside)
 
 
@@ -336,7 +335,7 @@ def test_secrets_are_not_shown(simulator):
 def test_quirks_are_the_vendors(vendor):
     """Another vendor's quirks are an error that names the right class, at first and later."""
     wrong = InVisionQuirks() if vendor != "invision" else Quirks()
-    with pytest.raises(TypeError, match="The quirks of this server are .*Quirks, not"):
+    with pytest.raises(TypeError, match=r"The quirks of this server are .*Quirks, not"):
         Simulator(vendor, quirks=wrong)
     simulator = Simulator(vendor)
     with pytest.raises(TypeError, match="The quirks of this server are"):

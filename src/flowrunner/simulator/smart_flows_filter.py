@@ -54,7 +54,7 @@ def _read_group(group: Mapping[str, Any], *, equals: bool) -> Test:
 
 
 def _read_condition(condition: Mapping[str, Any], *, equals: bool) -> Test:
-    key, operator, values = condition.get("key"), condition.get("operator"), condition.get("values", [])
+    key, operator, values = condition.get("key"), str(condition.get("operator")), condition.get("values", [])
     if not isinstance(key, str) or not isinstance(values, list) or operator not in _OPERATORS:
         raise FilterError("A condition of a filter has a key, a known operator and values.")
     if operator == "equals" and not equals:
@@ -112,7 +112,7 @@ def _is_null(value: Any, _: list[Any]) -> bool:
 
 
 # Each operator with the number of values it takes; None is any. The names are documented.
-_OPERATORS: dict[Any, tuple[int | None, Callable[[Any, list[Any]], bool]]] = {
+_OPERATORS: dict[str, tuple[int | None, Callable[[Any, list[Any]], bool]]] = {
     "between": (2, _is_between),
     "notBetween": (2, _not(_is_between)),
     "equalTo": (1, _is_equal),

@@ -34,7 +34,7 @@ def list_page(items: Items, query: QueryParams, quirks: SmartFlowsQuirks) -> Ite
 def _whole(text: str | None, default: int, least: int) -> int:
     """Read a number; what is none, or too small, is the default (assumed: Spring Data does so)."""
     digits = text or ""
-    number = int(digits) if digits.isascii() and digits.isdigit() else default
+    number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else default
     return number if number >= least else default
 
 

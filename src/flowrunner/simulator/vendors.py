@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import field, frozen
 
@@ -20,9 +20,24 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from flowrunner.simulator.engine import EnginePool
-    from flowrunner.simulator.world import World
 
 AnyQuirks = Quirks | InVisionQuirks | SmartFlowsQuirks
+
+
+class World(Protocol):
+    """The state of a simulated server, as far as the server around it has to know."""
+
+    pool: EnginePool
+    token: str
+    quirks: Any
+
+    def publish(self, flow: Any) -> None:
+        """Make something there that can be run."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what the server keeps outside of memory."""
+        ...
 
 
 @frozen
