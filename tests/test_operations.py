@@ -410,6 +410,28 @@ def test_a_payload_that_is_not_there(case, tmp_path):
     assert case.vendor.requests == []
 
 
+@pytest.mark.parametrize("is_path", [True, False])
+def test_a_payload_that_is_a_text(case, connected, is_path):
+    """Whether a text names a file or is the data itself is for the backend to say."""
+    taken = []
+
+    class Taking(FmeFlowV4):
+        payload_text_is_path = is_path
+
+        def submit(self, submission):
+            taken.append(submission.payload)
+            return (yield from super().submit(evolve(submission, payload=None)))
+
+    client = case.open(connected(backend=Taking, check_parameters=False))
+    if is_path:
+        with pytest.raises(InvalidRequest, match="does not exist"):
+            client.submit(FLOW, payload="<no/file>")
+        assert case.vendor.requests == []
+    else:
+        client.submit(FLOW, payload="<no/file>")
+    assert taken == ([] if is_path else ["<no/file>"])
+
+
 @pytest.mark.parametrize(
     ("answers", "removed", "expected"),
     [
