@@ -210,6 +210,16 @@ def test_a_failed_await(simulator, awaiting, clock, status):
     assert ("Failed" if status == 200 else None) == answer.json().get("status")
 
 
+def test_a_proxy_may_not_wait(simulator, awaiting, clock):
+    """A proxy before the server gives up on an awaited run after a while; its id is lost, and it goes on."""
+    simulator.quirks = InVisionQuirks(longest_await=4)
+    waiting = awaiting()
+    clock.advance(4)
+
+    assert waiting.result().status_code == 504
+    assert simulator.pool.job(1).state == "running"
+
+
 def test_an_awaited_run_may_be_forgotten(simulator, awaiting):
     """A run that the server forgets while it is awaited is unknown."""
     waiting = awaiting()

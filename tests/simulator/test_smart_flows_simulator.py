@@ -223,6 +223,17 @@ def test_start_of_no_flow(api, path):
     assert api.post(path).status_code == 400
 
 
+def test_input_may_be_too_large(simulator, api):
+    """Data above what the server takes is refused."""
+    simulator.quirks = SmartFlowsQuirks(largest_input=len(XML))
+
+    answers = [
+        api.post(EXECUTIONS, params={"flowId": SmartFlowId.REPORT}, content=content) for content in (XML, XML + " ")
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 413]
+
+
 # Progress
 
 
@@ -694,6 +705,15 @@ def test_an_execution_waits_for_a_callback(api, client, clock):
     assert [anyone.get(callback).status_code, anyone.post(callback).status_code] == [404, 404]
 
 
+def test_what_is_waited_for_may_be_unsaid(simulator, api, clock):
+    """An execution may not tell the id of the callback it waits for."""
+    simulator.quirks = SmartFlowsQuirks(waiting_for="missing")
+    path = api.begin(SmartFlowId.WAITS)
+    clock.advance(5)
+
+    assert "waitingFor" not in api.get(path).json()["state"]
+
+
 @pytest.mark.parametrize("status", [404, 400, 200])
 def test_unknown_callbacks(simulator, client, status):
     """A callback that nobody waits for may be a mistake, or be taken and do nothing."""
@@ -894,6 +914,14 @@ def test_pages(simulator, api, listed):
     assert "state" not in api.get(EXECUTIONS).json()[0]
     simulator.quirks = SmartFlowsQuirks(largest_page=3, list_state="present")
     assert ["state" in item for item in api.get(f"{EXECUTIONS}?size=5").json()] == [True] * 3
+
+
+def test_a_list_may_tell_its_length(simulator, api, listed):
+    """A header may tell how many there are in all pages."""
+    assert "x-total-count" not in api.get(EXECUTIONS).headers
+    simulator.quirks = SmartFlowsQuirks(total="header")
+
+    assert api.get(f"{EXECUTIONS}?size=2&filter=status:err").headers["x-total-count"] == "2"
 
 
 def test_sort_and_simple_filter(api, listed):

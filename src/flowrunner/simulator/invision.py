@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from flowrunner.simulator.clock import later
 from flowrunner.simulator.engine import JobState, unpaused
 from flowrunner.simulator.invision_world import run_id
 from flowrunner.simulator.refusals import Refusal, web_page
@@ -98,9 +99,11 @@ def _is_json(request: Request) -> bool:
 
 async def _end(world: InVisionWorld, job: Job) -> Response:
     try:
-        ended = await wait_for_end(world.pool, job.id)
+        ended = await wait_for_end(world.pool, job.id, later(world.pool.clock.now(), world.quirks.longest_await))
     except KeyError:
         raise Refusal(world.quirks.unknown_run, _NO_RUN) from None
+    if not ended.state.is_final:
+        raise HTTPException(504)
     word = _word(world, ended)
     if word == "Failed" and world.quirks.failed_await == 500:
         raise Refusal(500, "Internal Server Error")

@@ -30,6 +30,7 @@ class InVisionQuirks:
         names: Whether a Data Flow is found by its name too, as up to release 2.7: "refused" or "accepted".
         error_body: The body of an error: "json", "text", "html" or "empty".
         failed_await: The answer to an awaited run that failed: 200 with the word, or 500 as for any fault.
+        longest_await: After how many seconds a proxy gives up on an awaited run and answers 504; the run goes on.
         first_status: What the answer to a start that does not wait says: the run's "own" word, or always this one.
         run_id_key: How the answers write the name of the id.
         after_crash: What a run shows that waits to be resubmitted after a crash: "Pending" or "Running".
@@ -47,6 +48,7 @@ class InVisionQuirks:
     names: Literal["refused", "accepted"] = one_of("refused", "accepted")
     error_body: Literal["json", "text", "html", "empty"] = one_of("json", "text", "html", "empty")
     failed_await: Literal[200, 500] = one_of(200, 500)
+    longest_await: float = field(default=inf, validator=ge(0))
     first_status: Literal["own", "Pending", "Running", "Succeeded", "Failed"] = one_of(
         "own", "Pending", "Running", "Succeeded", "Failed"
     )

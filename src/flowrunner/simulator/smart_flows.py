@@ -79,7 +79,7 @@ async def _info(_: Call) -> Response:
 
 async def _flows(call: Call) -> Response:
     items = [bodies.flow_summary(flow) for flow in call.world.flows.values()]
-    return JSONResponse(list_page(items, call.query, call.quirks))
+    return list_page(items, call.query, call.quirks)
 
 
 async def _flow(call: Call) -> Response:

@@ -139,7 +139,7 @@ def _state(world: SmartFlowsWorld, job: Job, flow: SmartFlow, plain: str) -> dic
     fields = {
         "inputData": _input_data(job),
         "output": output | {"parts": []} if output else None,
-        "waitingFor": callback_id(job),
+        "waitingFor": callback_id(job) if world.quirks.waiting_for == "callback" else None,
         "warnings": _exceptions(job) if plain == "Warning" else [],
         "errors": _exceptions(job) if plain == "Error" else [],
     }

@@ -77,6 +77,8 @@ async def _read_input(call: Call, flow: SmartFlow) -> Input | None:
         if flow.input == "none":
             return None
         raise Refusal(call.quirks.bad_input, str(error)) from None
+    if given.size > call.quirks.largest_input:
+        raise Refusal(413, "The request is too large.")
     if flow.input == "none" and given.form == "none":
         return None
     if flow.input != "none":
@@ -247,13 +249,13 @@ def _cancelled(call: Call, job: Job) -> Response:
 
 
 async def _list(call: Call) -> Response:
-    return JSONResponse(list_page(_listed(call), call.query, call.quirks))
+    return list_page(_listed(call), call.query, call.quirks)
 
 
 async def _list_of_flow(call: Call) -> Response:
     flow = call.flow(call.named)
     items = [item for item in _listed(call) if item["flow"]["id"] == flow.id]
-    return JSONResponse(list_page(items, call.query, call.quirks))
+    return list_page(items, call.query, call.quirks)
 
 
 async def _filter(call: Call) -> Response:
@@ -262,7 +264,7 @@ async def _filter(call: Call) -> Response:
     except FilterError as error:
         raise Refusal(400, str(error)) from None
     items = [item for item in _listed(call) if passes(item)]
-    return JSONResponse(list_page(items, call.query, call.quirks))
+    return list_page(items, call.query, call.quirks)
 
 
 def _listed(call: Call) -> list[dict[str, Any]]:

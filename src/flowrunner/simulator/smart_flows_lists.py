@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starlette.responses import JSONResponse, Response
+
 from flowrunner.simulator.refusals import Refusal
 from flowrunner.simulator.smart_flows_filter import value_at
 
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     Items = list[dict[str, Any]]
 
 
-def list_page(items: Items, query: QueryParams, quirks: SmartFlowsQuirks) -> Items:
-    """Return the page that a query asks for: a bare array without a total (documented).
+def list_page(items: Items, query: QueryParams, quirks: SmartFlowsQuirks) -> Response:
+    """Answer with the page that a query asks for: a bare array (documented).
 
     Raises:
         Refusal: The query names a property that nothing has.
@@ -28,7 +30,8 @@ def list_page(items: Items, query: QueryParams, quirks: SmartFlowsQuirks) -> Ite
         chosen.sort(key=lambda item, key=key: str(value_at(item, key)).casefold(), reverse=descends)  # type: ignore[misc]
     size = min(_whole(query.get("size"), 20, 1), quirks.largest_page)
     begin = _whole(query.get("page"), 0, 0) * size
-    return chosen[begin : begin + size]
+    headers = {"X-Total-Count": str(len(chosen))} if quirks.total == "header" else {}
+    return JSONResponse(chosen[begin : begin + size], headers=headers)
 
 
 def _whole(text: str | None, default: int, least: int) -> int:

@@ -29,6 +29,7 @@ class SmartFlowsQuirks:
         foreign: The answer to who sees only own executions and asks for another's: 404 or 403.
         bad_input: The answer to data that cannot be read: 400, 422 or 500.
         text_input: Whether XML sent as `text/plain` is taken ("accept", observed) or refused with 415.
+        largest_input: The most bytes of data that a start may have; more is answered with 413.
         no_flow: What a start with a data set and no flow does: "select" lets a user choose, "refuse" is 400.
         start_status: The answer to an accepted start: 200, 201 or 202.
         continue_status: The answer to accepted answers: 200 with the progress, or 204.
@@ -54,6 +55,8 @@ class SmartFlowsQuirks:
         model_keys: Whether the keys of the model are made of "block" ids (observed), or are "plain" names.
         list_state: Whether executions in lists have their `state`: "absent" or "present".
         largest_page: The most items of one page, whatever is asked for.
+        total: Whether a list tells how many there are in all: "missing", or the "header" X-Total-Count.
+        waiting_for: What `state.waitingFor` of an execution that waits says: the id of the "callback", or is "missing".
         equals_operator: Whether a filter knows `equals`, of the vendor's text, beside `equalTo`, of its libraries:
             "accept" or "refuse" with 400.
         disposition: The header Content-Disposition of a document: a "plain" file name, an "encoded" one, or "missing".
@@ -71,6 +74,7 @@ class SmartFlowsQuirks:
     foreign: Literal[404, 403] = one_of(404, 403)
     bad_input: Literal[400, 422, 500] = one_of(400, 422, 500)
     text_input: Literal["accept", "refuse"] = one_of("accept", "refuse")
+    largest_input: float = field(default=inf, validator=ge(0))
     no_flow: Literal["select", "refuse"] = one_of("select", "refuse")
     start_status: Literal[200, 201, 202] = one_of(200, 201, 202)
     continue_status: Literal[200, 204] = one_of(200, 204)
@@ -94,6 +98,8 @@ class SmartFlowsQuirks:
     model_keys: Literal["block", "plain"] = one_of("block", "plain")
     list_state: Literal["absent", "present"] = one_of("absent", "present")
     largest_page: int = field(default=2000, validator=ge(1))
+    total: Literal["missing", "header"] = one_of("missing", "header")
+    waiting_for: Literal["callback", "missing"] = one_of("callback", "missing")
     equals_operator: Literal["accept", "refuse"] = one_of("accept", "refuse")
     disposition: Literal["plain", "encoded", "missing"] = one_of("plain", "encoded", "missing")
     content_type: Literal["own", "octet-stream"] = one_of("own", "octet-stream")
