@@ -413,6 +413,11 @@ class EnginePool:
         with self._lock:
             return tuple(job for job in self._books if flow in (None, job.flow))
 
+    def is_kept(self, job: Job, seconds: float) -> bool:
+        """Whether a server that forgets a job so many seconds after its end still knows it."""
+        gone_at = later(job.finished_at, seconds)
+        return gone_at is None or self.clock.now() < gone_at
+
     def next_change(self) -> datetime | None:
         """Return a moment before which nothing changes by itself; None if nothing ever does."""
         with self._lock:

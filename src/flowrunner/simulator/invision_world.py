@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from flowrunner.simulator.clock import later
 from flowrunner.simulator.guids import make_guid, number_of
 from flowrunner.simulator.invision_flows import DATA_FLOWS, DataFlow
 from flowrunner.simulator.invision_quirks import InVisionQuirks
@@ -60,11 +59,7 @@ class InVisionWorld:
         """Return the run of a Data Flow that has an id; None if there is none, or no longer."""
         number = number_of(_RUN, run_id)
         jobs = [] if number is None else [job for job in self.pool.jobs if job.id == number and job.flow == flow.id]
-        return next((job for job in jobs if self._is_kept(job)), None)
-
-    def _is_kept(self, job: Job) -> bool:
-        gone_at = later(job.finished_at, self.quirks.kept_for)
-        return gone_at is None or self.pool.clock.now() < gone_at
+        return next((job for job in jobs if self.pool.is_kept(job, self.quirks.kept_for)), None)
 
 
 def run_id(job: Job) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import define, evolve, field, frozen
 
-from flowrunner.simulator.clock import later
 from flowrunner.simulator.engine import JobState
 from flowrunner.simulator.guids import make_guid, number_of
 from flowrunner.simulator.smart_flows_accounts import ADMIN, Accounts
@@ -110,7 +109,7 @@ class SmartFlowsWorld:
 
     def executions(self) -> list[Job]:
         """Return the executions there still are, in the order of their start."""
-        return [job for job in self.pool.jobs if self._is_kept(job, self.quirks.executions_kept_for)]
+        return [job for job in self.pool.jobs if self.pool.is_kept(job, self.quirks.executions_kept_for)]
 
     def find_execution(self, asked: str) -> Job | None:
         """Return the execution of an id; None if there is none, or no longer."""
@@ -126,7 +125,7 @@ class SmartFlowsWorld:
         """Return the document of an id, and the execution that made it; None if there is none, or no longer."""
         number = number_of(_DOCUMENT, asked)
         job = None if number is None else self._find(number // _SPAN)
-        if number is None or job is None or not self._is_kept(job, self.quirks.documents_kept_for):
+        if number is None or job is None or not self.pool.is_kept(job, self.quirks.documents_kept_for):
             return None
         documents = self.output_of(job).documents
         return next(((job, document) for document in documents if document.number == number % _SPAN), None)
@@ -140,10 +139,6 @@ class SmartFlowsWorld:
 
     def _find(self, number: int | None) -> Job | None:
         return next((job for job in self.executions() if job.id == number), None)
-
-    def _is_kept(self, job: Job, seconds: float) -> bool:
-        gone_at = later(job.finished_at, seconds)
-        return gone_at is None or self.pool.clock.now() < gone_at
 
 
 def records_of(job: Job) -> int:
