@@ -321,6 +321,7 @@ class EnginePool:
             adapt: Makes of what was scripted what this run does.
         """
         with self._lock:
+            self._settle()  # what ends at this very moment makes room before
             now, behaviour = self.clock.now(), self._behaviour(flow, adapt)
             job = Job(
                 id=self._next_id,
