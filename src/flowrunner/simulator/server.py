@@ -265,6 +265,7 @@ class _Server(uvicorn.Server):
         """Cut all connections, held requests included, and end their tasks; uvicorn's own waits for them."""
         for server in self.servers:
             server.close()
+        await self._accepted()
         for connection in self._connections():
             connection.transport.abort()
         tasks = tuple(self.server_state.tasks)
@@ -273,6 +274,11 @@ class _Server(uvicorn.Server):
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(server.wait_closed() for server in self.servers))
         await asyncio.sleep(0)  # the transports' sockets close in the loop's next round
+
+    async def _accepted(self) -> None:
+        """Wait for connections that are just being accepted: none of them would be closed."""
+        others = {asyncio.current_task(), *self.server_state.tasks}
+        await asyncio.gather(*(asyncio.all_tasks() - others), return_exceptions=True)
 
     def _connections(self) -> tuple[H11Protocol, ...]:
         return cast("tuple[H11Protocol, ...]", tuple(self.server_state.connections))
