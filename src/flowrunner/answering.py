@@ -30,7 +30,8 @@ def complete_answers(prompt: Prompt, answers: Mapping[str, Any]) -> dict[str, An
     }
     whole = {**prompt.model, **answers}
     if not problems and prompt.schema is not None:
-        problems = dict(_misfits(prompt.schema, whole))
+        untouched = {name for name, value in whole.items() if value is None and name not in answers}
+        problems = {name: text for name, text in _misfits(prompt.schema, whole) if name not in untouched}
     if problems:
         texts = "; ".join(f"{name} {text}" for name, text in problems.items())
         raise InvalidParameters(f"the answers do not fit what is asked: {texts}", problems=problems)
@@ -44,13 +45,16 @@ def _properties(prompt: Prompt) -> dict[str, Any]:
 
 def _misfits(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     try:
-        from jsonschema import Draft4Validator, SchemaError
+        from jsonschema import Draft4Validator
+        from referencing import Registry
     except ImportError:
         text = 'answers are checked with jsonschema, which is not installed: pip install "flowrunner[forms]"'
         raise ConfigError(text) from None
     try:
         Draft4Validator.check_schema(schema)
-    except SchemaError:
-        return  # the vendor's own dialect: what it means is left to the vendor
-    for misfit in Draft4Validator(schema).iter_errors(whole):
+        # The empty registry fetches nothing: what a schema refers to elsewhere is not ours to ask for.
+        misfits = list(Draft4Validator(schema, registry=Registry()).iter_errors(whole))
+    except Exception:  # noqa: BLE001 - a checker fails in many ways on a dialect of its own: the vendor will judge
+        return
+    for misfit in misfits:
         yield str(misfit.absolute_path[0]) if misfit.absolute_path else "answers", misfit.message

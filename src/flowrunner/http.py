@@ -25,7 +25,14 @@ from flowrunner import __version__
 from flowrunner.answers import retry_after
 from flowrunner.config.addresses import is_loopback
 from flowrunner.drive import adrive, drive
-from flowrunner.errors import ClientClosed, ConfigError, InvalidRequest, ProtocolError, TransportError
+from flowrunner.errors import (
+    ClientClosed,
+    ConfigError,
+    InvalidRequest,
+    ProtocolError,
+    TransportError,
+    VendorError,
+)
 from flowrunner.files import Partial
 from flowrunner.plans import Request, Response
 
@@ -34,8 +41,9 @@ if TYPE_CHECKING:
 
     from flowrunner.backend import Backend, Settings
     from flowrunner.clock import Clock
+    from flowrunner.errors import FlowrunnerError
     from flowrunner.models import Progress
-    from flowrunner.plans import FileBody, Step
+    from flowrunner.plans import FileBody, Plan, Step
     from flowrunner.secret import Secret
 
 __all__ = ["AsyncHttpSession", "HttpSession"]
@@ -264,10 +272,10 @@ class HttpSession(Wire):
             TransportError: there was none.
         """
         if self._must_log_in(request):
-            self._renew(self._credentials)
+            self._renew(self._credentials, deadline)
         used = self._credentials
         outcome = self._try(request, deadline)
-        if self._refused(request, outcome) and self._renew(used):
+        if self._refused(request, outcome) and self._renew(used, deadline):
             outcome = self._try(request, deadline)
         if retry and self._again(request, outcome) is not False:
             outcome = self._retry(request, outcome, deadline)
@@ -275,7 +283,7 @@ class HttpSession(Wire):
             raise outcome
         return outcome
 
-    def _renew(self, used: Mapping[str, Secret]) -> bool:
+    def _renew(self, used: Mapping[str, Secret], deadline: float | None) -> bool:
         """Get the credential anew, one caller for all; whether there is another than the one that was used."""
         with self._renewal:
             if used is not self._credentials:
@@ -284,10 +292,16 @@ class HttpSession(Wire):
             if backend is None:
                 return False
             login = backend.login()
-            return self._adopt(backend.authorize() if login is None else drive(login, self._exchange))
+            return self._adopt(backend.authorize() if login is None else self._logged_in(login, deadline))
 
-    def _exchange(self, step: Step) -> Response:
-        outcome = self._try(_request_of(step), None)
+    def _logged_in(self, login: Plan[Mapping[str, Secret]], deadline: float | None) -> Mapping[str, Secret]:
+        try:
+            return drive(login, lambda step: self._exchange(step, deadline))
+        except (TransportError, VendorError, ProtocolError) as error:
+            raise _never_sent(error) from error
+
+    def _exchange(self, step: Step, deadline: float | None) -> Response:
+        outcome = self._try(_request_of(step), deadline)
         if isinstance(outcome, TransportError):
             raise outcome
         return outcome
@@ -386,10 +400,10 @@ class AsyncHttpSession(Wire):
     async def send(self, request: Request, *, retry: bool = True, deadline: float | None = None) -> Response:
         """As `HttpSession.send`."""
         if self._must_log_in(request):
-            await self._renew(self._credentials)
+            await self._renew(self._credentials, deadline)
         used = self._credentials
         outcome = await self._try(request, deadline)
-        if self._refused(request, outcome) and await self._renew(used):
+        if self._refused(request, outcome) and await self._renew(used, deadline):
             outcome = await self._try(request, deadline)
         if retry and self._again(request, outcome) is not False:
             outcome = await self._retry(request, outcome, deadline)
@@ -397,7 +411,7 @@ class AsyncHttpSession(Wire):
             raise outcome
         return outcome
 
-    async def _renew(self, used: Mapping[str, Secret]) -> bool:
+    async def _renew(self, used: Mapping[str, Secret], deadline: float | None) -> bool:
         import asyncio
 
         async with self._renewal:
@@ -407,10 +421,16 @@ class AsyncHttpSession(Wire):
             if backend is None:
                 return False
             login = backend.login()
-            return self._adopt(backend.authorize() if login is None else await adrive(login, self._exchange))
+            return self._adopt(backend.authorize() if login is None else await self._logged_in(login, deadline))
 
-    async def _exchange(self, step: Step) -> Response:
-        outcome = await self._try(_request_of(step), None)
+    async def _logged_in(self, login: Plan[Mapping[str, Secret]], deadline: float | None) -> Mapping[str, Secret]:
+        try:
+            return await adrive(login, lambda step: self._exchange(step, deadline))
+        except (TransportError, VendorError, ProtocolError) as error:
+            raise _never_sent(error) from error
+
+    async def _exchange(self, step: Step, deadline: float | None) -> Response:
+        outcome = await self._try(_request_of(step), deadline)
         if isinstance(outcome, TransportError):
             raise outcome
         return outcome
@@ -511,6 +531,18 @@ class AsyncHttpSession(Wire):
 def _request_of(step: Step) -> Request:
     assert isinstance(step, Request), "a login asks the vendor and nobody else"  # noqa: S101
     return step
+
+
+def _never_sent(error: FlowrunnerError) -> TransportError:
+    """What a login that failed is to the request it was for, a submission perhaps: that one was never sent."""
+    return TransportError(
+        f"the login failed, and nothing else was sent: {error.message}",
+        maybe_arrived=False,
+        http_status=error.http_status,
+        vendor_message=error.vendor_message,
+        retry_after=error.retry_after,
+        transient=error.transient,
+    )
 
 
 class _Meter:

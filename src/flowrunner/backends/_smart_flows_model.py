@@ -34,7 +34,11 @@ def documents_in(models: Iterable[Any]) -> dict[str, str | None]:
 
     They are known by `type`, whatever the parameter that holds them is called (documented), and may stand anywhere.
     """
-    return {found: name for model in models for found, name in _documents(model, 0)}
+    names: dict[str, str | None] = {}
+    for model in models:
+        for found, name in _documents(model, 0):
+            names[found] = names.get(found) or name
+    return names
 
 
 def _documents(value: Any, depth: int) -> Iterator[tuple[str, str | None]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from flowrunner.answers import error_for, json_of, submit_once
+from flowrunner.answers import error_for, json_of, senseless, submit_once
 from flowrunner.backend import Accepted, Backend, Capability, Settings, refuse_options, secret, setting
 from flowrunner.convert import read_item
 from flowrunner.enums import Cause, RunState
@@ -44,7 +44,7 @@ class InVisionSettings(Settings):
 class Run:
     """The answer of both requests; its keys are matched without case."""
 
-    runid: str
+    runid: str | None = None
     status: str | None = None
 
 
@@ -67,7 +67,8 @@ class InVision(Backend):
     @property
     def base_url(self) -> str:
         """The address, with its prefix and without the interface's own path."""
-        return self.settings.base_url.rstrip("/").removesuffix(API)
+        address = self.settings.base_url.rstrip("/")
+        return address[: -len(API)] if address.casefold().endswith(API) else address
 
     def authorize(self) -> Mapping[str, Secret]:
         """The key in a header; in the query, where the vendor takes it too, it would end up in logs."""
@@ -103,13 +104,18 @@ class InVision(Backend):
         response = yield from send(Request("GET", API + path("dataflows", ref.flow, "runs", ref.id or "", "status")))
         if response.status != 200:
             raise _run_error_in(response, ref)
-        return Observation(word=_run_in(response).status or None, raw=response.content)
+        run = _run_in(response)
+        if not run.status:
+            raise senseless(response, "JSON without a status")
+        return Observation(word=run.status, raw=response.content)
 
 
 def _accepted(response: Response, flow: str) -> Accepted:
     if not response.is_success:
         raise _flow_error_in(response, flow)
     run = _run_in(response)
+    if not run.runid:
+        raise senseless(response, "JSON without a runId")
     return Accepted(run.runid, Observation(word=run.status or None, raw=response.content))
 
 

@@ -7,13 +7,13 @@ so, and what is assumed is accepted both ways.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime  # noqa: TC003 - annotations of wire classes are read at run time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
-from xml.etree import ElementTree as ET
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from flowrunner.answers import error_for, json_of, submit_once
+from flowrunner.answers import error_for, json_of, senseless, submit_once
 from flowrunner.backend import (
     Accepted,
     Backend,
@@ -34,7 +34,6 @@ from flowrunner.convert import read, read_item, utc
 from flowrunner.enums import CancelOutcome, Cause, RunState, WaitReason
 from flowrunner.errors import (
     AuthenticationError,
-    ConfigError,
     FlowNotFound,
     FlowrunnerError,
     InvalidRequest,
@@ -43,19 +42,19 @@ from flowrunner.errors import (
     RunNotFound,
     TransportError,
     UnsupportedOperation,
+    UnsupportedOption,
 )
 from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health
-from flowrunner.plans import Page, Request, path, send
+from flowrunner.plans import FileBody, Page, Request, path, send
 from flowrunner.secret import Secret
 from flowrunner.states import Meaning, Observation, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from flowrunner.backend import Submission
     from flowrunner.models import Progress, RunRef
-    from flowrunner.plans import FileBody, Plan, Response
+    from flowrunner.plans import Plan, Response
 
 __all__ = ["SmartFlows", "SmartFlowsSettings"]
 
@@ -104,16 +103,17 @@ class SmartFlowsSettings(Settings):
 
 @frozen
 class Execution:
-    """An execution's progress, or the execution itself: both have an id and a status (documented)."""
+    """An execution's progress, or the execution itself: both have an id (documented), needed where it is new."""
 
     id: str
-    status: str | None = None
 
 
 @frozen
 class Details:
-    """What either of them may tell beside that."""
+    """What either of them may tell. Of a run that is known, none of it is needed (documented)."""
 
+    id: str | None = None
+    status: str | None = None
     percentage: float | None = None
     message: str | None = None
     createdAt: datetime | None = None
@@ -198,16 +198,29 @@ class SmartFlows(Backend):
         return self._log_in() if self.settings.api_key is None else None
 
     def _log_in(self) -> Plan[Mapping[str, Secret]]:
-        password = self.settings.password or Secret("")
-        credential = {"username": self.settings.username, "password": password.reveal()}
-        address = API + path("authenticate", "login")
-        response = yield from send(Request("POST", address, json=credential, anonymous=True))
+        request = Request(
+            "POST",
+            API + path("authenticate", "login"),
+            headers={"Content-Type": "application/json"},
+            file=_credential(self.settings),
+            anonymous=True,
+        )
+        response = yield from send(request)
+        if response.status in {400, 401, 403, 422}:
+            said = f": {_said(response)}" if _said(response) else ""
+            raise AuthenticationError(
+                f"the vendor did not accept user and password{said}: check them",
+                http_status=response.status,
+                vendor_message=_said(response),
+            )
         if not response.is_success:
             raise _error_in(response)
-        tokens = read(response, Login).tokens
-        if not tokens:
-            raise ConfigError("the vendor logged the user in and gave no token: ask its administrator")
-        return {"Authorization": Secret(f"Bearer {read_item(tokens[0], Token).token}")}
+        token = _token_in(response)
+        if token is None:
+            raise AuthenticationError(
+                "the vendor's answer to the login has no token: ask its administrator", http_status=response.status
+            )
+        return {"Authorization": token}
 
     # Submitting
 
@@ -215,10 +228,11 @@ class SmartFlows(Backend):
         """`POST /flows/executions`, or `/flows/executions/start` for a batch."""
         refuse_options(submission.options, backend=self.name)
         extra = submission.options.extra
-        query = [("flow", submission.flow)] if extra.get("batch") else [("flowId", submission.flow)]
+        batch = _is_batch(extra)
+        query = [("flow" if batch else "flowId", submission.flow)]
         if "dataset_id" in extra:
             query.append(("datasetId", str(extra["dataset_id"])))
-        address = EXECUTIONS + ("/start" if extra.get("batch") else "")
+        address = EXECUTIONS + ("/start" if batch else "")
         content = yield from _content(submission)
         request = Request("POST", address, query=tuple(query), repeatable=False, **content)
         return (yield from submit_once(request, lambda response: _accepted(response, submission.flow)))
@@ -227,13 +241,26 @@ class SmartFlows(Backend):
 
     def observe(self, ref: RunRef, hold: float = 0.0) -> Plan[Observation]:
         """`GET /flows/executions/{id}/progress`; `timeout` is how long the server may wait for news (documented)."""
-        return _observation((yield from self._progress(ref, hold)))
+        seen = _observation((yield from self._progress(ref, hold)))
+        if _reason_of(seen) is WaitReason.EXTERNAL_EVENT:
+            return (yield from self._with_event(ref, seen))
+        return seen
+
+    def _with_event(self, ref: RunRef, seen: Observation) -> Plan[Observation]:
+        """What is seen, and what it waits for, which stands in the execution; a look that fails leaves it open."""
+        try:
+            event = _event_in(_read((yield from send(_get_execution(ref))), ref))
+        except FlowrunnerError:
+            event = None
+        if event is None:
+            return seen
+        return evolve(seen, message=f"{seen.message} (waits for {event})" if seen.message else f"waits for {event}")
 
     def _progress(self, ref: RunRef, hold: float = 0.0) -> Plan[Response]:
         """The progress, or the execution where the server takes no such `timeout`: what -1 means is assumed."""
         response = yield from send(_get_progress(ref, hold))
         if response.status == 400:
-            response = yield from send(Request("GET", EXECUTIONS + path(ref.id or "")))
+            response = yield from send(_get_execution(ref))
         return _read(response, ref)
 
     def result(self, ref: RunRef) -> Plan[Outcome]:
@@ -242,12 +269,16 @@ class SmartFlows(Backend):
         execution = yield from self._part(EXECUTIONS + path(ref.id or ""))
         named = yield from self._part(EXECUTIONS + path(ref.id or "", "status"))
         state = _mapping(execution.get("state"))
-        models = (_mapping(_mapping(state.get("output")).get("model")), _mapping(object_of(progress).get("model")))
+        output = _mapping(state.get("output"))
+        models = (_mapping(output.get("model")), _mapping(object_of(progress).get("model")))
         artifacts = []
-        for document_id, name in documents_in(models).items():
+        for document_id, name in documents_in((*models, output.get("parts"), named.get("outputs"))).items():
             artifacts.append((yield from self._document(document_id, name)))
         return Outcome(
-            observations=(_observation(progress),),
+            observations=(
+                _observation(progress),
+                *([_seen(execution, json.dumps(execution).encode())] if execution else []),
+            ),
             outputs=_outputs(named, models),
             artifacts=tuple(artifacts),
             metrics={"documents": len(artifacts), "iterations": len(_list(state.get("iterations")))},
@@ -347,9 +378,13 @@ class SmartFlows(Backend):
         page = cursor or 0
         address = EXECUTIONS if query.flow is None else API + path("flows", query.flow, "executions")
         items = yield from self._page(address, page, ("sort", "createdAt,desc"))
-        listed = [_listed(item) for item in items]
-        wanted = [each for each in listed if not query.states or self.state_of(each.observation) in query.states]
+        listed = [_listed(item, query.flow or "") for item in items]
+        wanted = [each for each in listed if not query.states or self._shown(each.observation) in query.states]
         return Page(tuple(wanted), page + 1 if items else None)
+
+    def _shown(self, seen: Observation) -> RunState:
+        """The state in which a listed run is shown."""
+        return self.state_of(seen) or RunState.UNKNOWN
 
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
         """`GET /flows`."""
@@ -377,6 +412,10 @@ class SmartFlows(Backend):
         response = yield from send(Request("POST", API + path("flows", flow, "contract"), json={}))
         if response.status == 404 and _is_own(response):
             raise FlowNotFound(f"the vendor has no flow {flow!r}, or no description of it", http_status=404)
+        if response.status in {405, 501}:
+            raise UnsupportedOperation(
+                "the vendor describes no flows: see the flow itself", http_status=response.status
+            )
         if not response.is_success:
             raise _error_in(response)
         schema = object_of(response).get("inputSchema")
@@ -390,20 +429,31 @@ class SmartFlows(Backend):
         """`GET /authenticate`, which wants no credential, and `GET /users/me`, which does."""
         try:
             front = yield from send(Request("GET", API + path("authenticate"), anonymous=True))
-            me = yield from send(Request("GET", API + path("users", "me")))
-            info = yield from send(Request("GET", API + path("system", "info")))
         except TransportError as error:
             return Health(reachable=False, message=error.message)
+        reachable = front.is_success and _is_own(front)
+        try:
+            me = yield from send(Request("GET", API + path("users", "me")))
         except AuthenticationError as error:  # the login was refused
             return Health(reachable=True, authenticated=False, message=error.message)
+        except FlowrunnerError as error:
+            return Health(reachable=reachable, message=error.message)
         authenticated, problem = _authenticated(me)
-        version = object_of(info).get("version") if info.is_success and _is_own(info) else None
+        version = yield from self._version()
         return Health(
-            reachable=authenticated is not None or (front.is_success and _is_own(front)),
+            reachable=reachable or authenticated is not None,
             authenticated=authenticated,
-            version=str(version) if version else None,
+            version=version,
             message=problem,
         )
+
+    def _version(self) -> Plan[str | None]:
+        try:
+            info = yield from send(Request("GET", API + path("system", "info")))
+        except FlowrunnerError:
+            return None
+        version = object_of(info).get("version") if info.is_success and _is_own(info) else None
+        return str(version) if version else None
 
 
 # Submitting: what is sent, and its answer
@@ -417,20 +467,32 @@ def _content(submission: Submission) -> Plan[dict[str, Any]]:
         raise InvalidRequest("a flow takes parameters or a payload, not both")
     if submission.parameters:
         payload = dict(submission.parameters)
+    if isinstance(payload, Mapping) and "root" in extra:
+        payload = element_of(extra["root"], payload)
+    elif "root" in extra:
+        raise UnsupportedOption("option root names the element that a mapping goes into: there is none", option="root")
     if payload is None:
         return {}
-    if isinstance(payload, dict | list):
-        if "root" in extra and isinstance(payload, dict):
-            payload = ET.ElementTree(element_of(str(extra["root"]), payload))
-        elif "dataset_id" in extra:
-            return {"json": payload}
-        else:
-            raise InvalidRequest(
-                "a mapping needs the name of its XML element, extra={'root': ...}, or the dataset it conforms to as "
-                "JSON, extra={'dataset_id': ...}"
-            )
+    if isinstance(payload, Mapping | list):
+        return {"json": _for_dataset(payload, extra)}
     body: FileBody = yield from xml_body(payload)
     return {"file": body, "headers": {"Content-Type": XML}}
+
+
+def _for_dataset(payload: Mapping[str, Any] | list[Any], extra: Mapping[str, Any]) -> Any:
+    if "dataset_id" not in extra:
+        raise InvalidRequest(
+            "a mapping needs the name of its XML element, extra={'root': ...}, or the dataset it conforms to as "
+            "JSON, extra={'dataset_id': ...}"
+        )
+    return dict(payload) if isinstance(payload, Mapping) else payload
+
+
+def _is_batch(extra: Mapping[str, Any]) -> bool:
+    batch = extra.get("batch", False)
+    if not isinstance(batch, bool):
+        raise InvalidRequest(f"option batch is true or false, not {batch!r}")
+    return batch
 
 
 def _accepted(response: Response, flow: str) -> Accepted:
@@ -439,7 +501,26 @@ def _accepted(response: Response, flow: str) -> Accepted:
     if not response.is_success:
         raise _error_in(response)
     execution = read(response, Execution)
+    if not execution.id:
+        raise senseless(response, "without an id")
     return Accepted(execution.id, _observation(response))
+
+
+# Logging in
+
+
+def _credential(settings: SmartFlowsSettings) -> FileBody:
+    """User and password as a body, which, unlike JSON, no representation of the request shows."""
+    password = settings.password or Secret("")
+    return FileBody(before=json.dumps({"username": settings.username, "password": password.reveal()}).encode())
+
+
+def _token_in(response: Response) -> Secret | None:
+    """The first token; None where there is none. Errors of reading it would hold the answer, and a token with it."""
+    try:
+        return Secret(f"Bearer {read_item(read(response, Login).tokens[0], Token).token}")
+    except (ProtocolError, IndexError):
+        return None
 
 
 # Executions, and what their answers say
@@ -455,10 +536,16 @@ def _get_progress(ref: RunRef, hold: float) -> Request:
     )
 
 
+def _get_execution(ref: RunRef) -> Request:
+    return Request("GET", EXECUTIONS + path(ref.id or ""))
+
+
 def _read(response: Response, ref: RunRef) -> Response:
     if not response.is_success:
         raise _run_error_in(response, ref)
-    read(response, Execution)
+    details = read(response, Details)
+    if details.id is None and details.status is None:
+        raise senseless(response, "JSON that shows no execution")
     return response
 
 
@@ -467,26 +554,34 @@ def _observation(response: Response) -> Observation:
 
 
 def _seen(value: dict[str, Any], raw: bytes) -> Observation:
-    execution, details = read_item(value, Execution), read_item(value, Details)
-    meaning = WORDS.get(fold(execution.status or ""))
-    ended = meaning.state if meaning is not None else None
+    details = read_item(value, Details)
+    meaning = WORDS.get(fold(details.status or ""))
+    ended = meaning is not None and meaning.state is not None and meaning.state.is_final
     percentage = details.percentage
-    waits_for = (details.state or {}).get("waitingFor")
     return Observation(
-        word=execution.status or None,
-        message=details.message or (f"waits for {waits_for}" if isinstance(waits_for, str) and waits_for else None),
+        word=details.status or None,
+        message=details.message or None,
         progress=None if percentage is None else min(max(percentage / 100, 0.0), 1.0),
         queued_at=utc(details.createdAt),
-        finished_at=utc(details.modifiedAt) if ended is not None and ended.is_final else None,
-        flow=None,
+        finished_at=utc(details.modifiedAt) if ended else None,
         raw=raw,
     )
 
 
-def _listed(item: Any) -> Listed:
+def _reason_of(seen: Observation) -> WaitReason | None:
+    meaning = WORDS.get(fold(seen.word or ""))
+    return meaning.reason if meaning is not None else None
+
+
+def _event_in(response: Response) -> str | None:
+    event = _mapping(object_of(response).get("state")).get("waitingFor")
+    return event if isinstance(event, str) and event else None
+
+
+def _listed(item: Any, asked: str) -> Listed:
     execution, details = read_item(item, Execution), read_item(item, Details)
     flow = (details.flow or {}).get("id")
-    return Listed(execution.id, flow if isinstance(flow, str) else "", _seen(item, json.dumps(item).encode()))
+    return Listed(execution.id, flow if isinstance(flow, str) else asked, _seen(item, json.dumps(item).encode()))
 
 
 def _outputs(named: dict[str, Any], models: tuple[dict[str, Any], ...]) -> dict[str, Any]:
@@ -494,8 +589,9 @@ def _outputs(named: dict[str, Any], models: tuple[dict[str, Any], ...]) -> dict[
     found: dict[str, Any] = {}
     for entry in _list(named.get("outputs")):
         output = _mapping(_mapping(entry).get("output"))
-        name = output.get("displayName") or output.get("id")
-        if isinstance(name, str):
+        names = (output.get("displayName"), output.get("id"))
+        name = next((name for name in names if isinstance(name, str) and name and name not in {*found, "model"}), None)
+        if name is not None:
             found[name] = _mapping(entry).get("content")
     model = {key: value for each in models for key, value in each.items()}
     return {**found, "model": model} if model else found

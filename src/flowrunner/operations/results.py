@@ -143,16 +143,22 @@ class Results:
         return record.status
 
     def _input_required(self, record: RunRecord) -> Operation[InputRequired]:
-        status, prompt = record.status, Prompt()
+        status, prompt, problem = record.status, Prompt(), None
         if Capability.RESUME in self._context.backend.capabilities:
-            prompt = yield from ask(self._context.backend.prompt(with_id(record.ref)))
-        return InputRequired(
+            try:
+                prompt = yield from ask(self._context.backend.prompt(with_id(record.ref)))
+            except FlowrunnerError as error:
+                problem = self._context.located(error)
+        required = InputRequired(
             f"the run waits for a person ({status.reason}): answer with resume(), or wait with until='attention'",
             status=status,
             schema=prompt.schema,
             model=prompt.model,
             form=prompt.form,
         )
+        if problem is not None:
+            required.add_note(f"What it asks could not be read: {problem}")
+        return required
 
     def cancel(self, record: RunRecord) -> Operation[CancelOutcome]:
         """Ask the vendor to cancel the run."""
