@@ -63,7 +63,7 @@ def _body(payload: Any) -> FileBody:
     if isinstance(payload, PathLike):
         return FileBody(Path(payload))
     raise InvalidRequest(
-        f"a payload is XML as text, bytes, a pathlib.Path or an element, or a mapping, not {type(payload).__name__}"
+        f"a payload is XML as text, bytes, a path or an element, or a mapping, not {type(payload).__name__}"
     )
 
 
