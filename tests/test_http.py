@@ -17,7 +17,7 @@ import httpx
 import pytest
 from pytest_httpx import IteratorStream
 
-from flowrunner import http as flowrunner_http
+from flowrunner.http import addresses, bodies, wire
 from flowrunner.answers import error_for
 from flowrunner.backend import Capability
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4
@@ -33,7 +33,7 @@ from flowrunner.errors import (
     TransportError,
     VendorError,
 )
-from flowrunner.http import Gate
+from flowrunner.http.gate import Gate
 from flowrunner.models import RunRef
 from flowrunner.operations.steps import ask
 from flowrunner.plans import FileBody, Request, path
@@ -101,10 +101,10 @@ def environment_proxy(monkeypatch):
             monkeypatch.delenv(f"{name}_PROXY".upper(), raising=False)
         for name, value in proxies.items():
             monkeypatch.setenv(name.upper(), value)
-        flowrunner_http._environment_proxy.cache_clear()
+        addresses.environment_proxy.cache_clear()
 
     yield set_to
-    flowrunner_http._environment_proxy.cache_clear()
+    addresses.environment_proxy.cache_clear()
 
 
 @pytest.fixture
@@ -341,7 +341,7 @@ def test_a_token_file_that_is_gone(open_client, vendor, tmp_path, caplog):
     with pytest.raises(AuthenticationError):
         client.describe("a/b")
     assert len(vendor.requests) == 1
-    (record,) = (each for each in caplog.records if each.name == "flowrunner.http")
+    (record,) = (each for each in caplog.records if each.name == "flowrunner.http.wire")
     assert record.levelno == logging.WARNING
     assert "cannot be read" in record.getMessage()
 
@@ -537,7 +537,7 @@ def test_a_plan_has_one_deadline(open_client, clock, httpx_mock, mode):
         return (yield from ask(plan(), at_most=5))
 
     client._perform(operation())
-    assert waits == [5, 3, 1, flowrunner_http.LEAST_WAIT]
+    assert waits == [5, 3, 1, wire.LEAST_WAIT]
 
 
 # Not too fast
@@ -706,7 +706,7 @@ def test_a_child_process_opens_its_own_connections(open_client, server):
 
 def test_an_answer_has_a_bound(send, vendor, monkeypatch):
     """More than `MAX_BODY` bytes are not read into memory; for a submission, that leaves its outcome open."""
-    monkeypatch.setattr(flowrunner_http, "MAX_BODY", 10)
+    monkeypatch.setattr(bodies, "MAX_BODY", 10)
     vendor.on("GET", "/x", (200, b"x" * 10), (200, b"x" * 11))
 
     assert send(GET).content == b"x" * 10
@@ -716,7 +716,7 @@ def test_an_answer_has_a_bound(send, vendor, monkeypatch):
 
 def test_a_submission_whose_answer_is_too_large(open_client, vendor, monkeypatch):
     """An accepted submission whose answer cannot be read is uncertain, not failed."""
-    monkeypatch.setattr(flowrunner_http, "MAX_BODY", 10)
+    monkeypatch.setattr(bodies, "MAX_BODY", 10)
     vendor.on("POST", "/jobs", (202, b" " * 11))
 
     with pytest.raises(SubmissionUncertain):
@@ -926,7 +926,7 @@ FAULTS = {
 def test_the_token_is_shown_nowhere(open_client, vendor, caplog, monkeypatch, *, fault, call):
     """However a call fails, the token is in no text, attribute, event, log or frame of ours, though it is echoed."""
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(flowrunner_http, "MAX_BODY", 99)
+    monkeypatch.setattr(bodies, "MAX_BODY", 99)
     happened = []
     client = open_client(on_event=happened.append, contact_budget=1, retries=1)
     for method, route in (

@@ -1,0 +1,314 @@
+"""Sending requests. The two sessions stand side by side and differ in `await` alone."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from flowrunner.drive import adrive, drive
+from flowrunner.errors import (
+    ProtocolError,
+    TransportError,
+    VendorError,
+)
+from flowrunner.files import Partial
+from flowrunner.plans import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from flowrunner.backend import Backend
+    from flowrunner.models import Progress
+    from flowrunner.plans import FileBody, Plan, Step
+    from flowrunner.secret import Secret
+
+
+from flowrunner.http.bodies import Body, Meter, length_of
+from flowrunner.http.failures import FAILURES, never_sent, translate
+from flowrunner.http.wire import Again, Wire
+
+__all__ = ["AsyncHttpSession", "HttpSession"]
+
+
+class HttpSession(Wire):
+    """Sends requests, blocking."""
+
+    def __init__(self, backend: Backend, **arguments: Any) -> None:
+        super().__init__(backend, **arguments)
+        self._renewal = threading.Lock()
+
+    def send(self, request: Request, *, retry: bool = True, deadline: float | None = None) -> Response:
+        """Send a request.
+
+        Args:
+            request: what to send.
+            retry: send it again where that can do no harm and may help.
+            deadline: when the answer must be there, in monotonic seconds, if that is sooner than the request allows.
+
+        Returns:
+            The answer, of whatever status.
+
+        Raises:
+            TransportError: there was none.
+        """
+        if self._must_log_in(request):
+            self._renew(self._credentials, deadline)
+        used = self._credentials
+        outcome = self._try(request, deadline)
+        if self._refused(request, outcome) and self._renew(used, deadline):
+            outcome = self._try(request, deadline)
+        if retry and self._again(request, outcome) is not False:
+            outcome = self._retry(request, outcome, deadline)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
+
+    def _renew(self, used: Mapping[str, Secret], deadline: float | None) -> bool:
+        """Get the credential anew, one caller for all; whether there is another than the one that was used."""
+        with self._renewal:
+            if used is not self._credentials:
+                return True
+            backend = self._reloaded()
+            if backend is None:
+                return False
+            login = backend.login()
+            return self._adopt(backend.authorize() if login is None else self._logged_in(login, deadline))
+
+    def _logged_in(self, login: Plan[Mapping[str, Secret]], deadline: float | None) -> Mapping[str, Secret]:
+        try:
+            return drive(login, lambda step: self._exchange(step, deadline))
+        except (TransportError, VendorError, ProtocolError) as error:
+            raise never_sent(error) from error
+
+    def _exchange(self, step: Step, deadline: float | None) -> Response:
+        outcome = self._try(_request_of(step), deadline)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
+
+    def _retry(
+        self, request: Request, outcome: Response | TransportError, deadline: float | None
+    ) -> Response | TransportError:
+        import stamina
+
+        try:
+            for attempt in stamina.retry_context(**self._retry_arguments()):
+                with attempt:
+                    if attempt.num > 1:
+                        outcome = self._try(request, deadline)
+                    self._ask_again(request, outcome)
+        except Again:
+            pass  # all attempts are used up: the last outcome counts
+        return outcome
+
+    def _try(self, request: Request, deadline: float | None) -> Response | TransportError:
+        self._check_open()
+        pause = self._pause(deadline)
+        if isinstance(pause, TransportError):
+            return pause
+        if pause:
+            self._clock.sleep(pause)
+        limit = self._limit(request, deadline)
+        wire = self._build(request, limit)
+        try:
+            answer = self._transport(request, wire.url).handle_request(wire)
+            if request.stream and answer.is_success:
+                return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
+            try:
+                outcome: Response | TransportError = self._read(request, answer, Body(answer, self._clock, limit))
+            finally:
+                answer.close()
+        except FAILURES as error:
+            outcome = translate(error, request, wire.url)
+        self._note(outcome)
+        return outcome
+
+    def _transport(self, request: Request, url: httpx.URL) -> httpx.HTTPTransport:
+        key = self._transport_key(request, url)
+        transport: httpx.HTTPTransport | None = self._transports.get(key)
+        if transport is None:
+            transport = self._transports.setdefault(key, self._made(httpx.HTTPTransport, key))
+        return transport
+
+    def _read(self, request: Request, answer: httpx.Response, body: Body) -> Response:
+        if request.save_to is not None and answer.is_success:
+            meter = Meter(request.progress, length_of(answer))
+            with Partial(request.save_to) as file:
+                for chunk in answer.iter_bytes():
+                    file.write(chunk)
+                    meter.add(len(chunk))
+            return Response(answer.status_code, answer.headers)
+        for chunk in answer.iter_bytes():
+            body.add(chunk)
+        return body.response()
+
+    def _lines(self, request: Request, url: httpx.URL, answer: httpx.Response) -> Iterator[str]:
+        failure = None
+        try:
+            yield from answer.iter_lines()
+        except FAILURES as error:
+            failure = translate(error, request, url)
+        finally:
+            answer.close()
+        if failure is not None:
+            raise failure
+
+    def _streamed(self, body: FileBody, progress: Progress | None) -> Iterator[bytes]:
+        meter = Meter(progress, body.size())
+        with closing(body.chunks()) as chunks:
+            for chunk in chunks:
+                yield chunk
+                meter.add(len(chunk))
+
+    def close(self) -> None:
+        """Close every connection; once is enough, more does no harm."""
+        self._closed = True
+        transports, self._transports = self._transports, {}
+        for transport in transports.values():
+            transport.close()
+
+
+class AsyncHttpSession(Wire):
+    """Sends requests without blocking."""
+
+    def __init__(self, backend: Backend, **arguments: Any) -> None:
+        import asyncio
+
+        super().__init__(backend, **arguments)
+        self._renewal = asyncio.Lock()
+
+    async def send(self, request: Request, *, retry: bool = True, deadline: float | None = None) -> Response:
+        """As `HttpSession.send`."""
+        if self._must_log_in(request):
+            await self._renew(self._credentials, deadline)
+        used = self._credentials
+        outcome = await self._try(request, deadline)
+        if self._refused(request, outcome) and await self._renew(used, deadline):
+            outcome = await self._try(request, deadline)
+        if retry and self._again(request, outcome) is not False:
+            outcome = await self._retry(request, outcome, deadline)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
+
+    async def _renew(self, used: Mapping[str, Secret], deadline: float | None) -> bool:
+        import asyncio
+
+        async with self._renewal:
+            if used is not self._credentials:
+                return True
+            backend = await asyncio.to_thread(self._reloaded)
+            if backend is None:
+                return False
+            login = backend.login()
+            return self._adopt(backend.authorize() if login is None else await self._logged_in(login, deadline))
+
+    async def _logged_in(self, login: Plan[Mapping[str, Secret]], deadline: float | None) -> Mapping[str, Secret]:
+        try:
+            return await adrive(login, lambda step: self._exchange(step, deadline))
+        except (TransportError, VendorError, ProtocolError) as error:
+            raise never_sent(error) from error
+
+    async def _exchange(self, step: Step, deadline: float | None) -> Response:
+        outcome = await self._try(_request_of(step), deadline)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
+
+    async def _retry(
+        self, request: Request, outcome: Response | TransportError, deadline: float | None
+    ) -> Response | TransportError:
+        import stamina
+
+        try:
+            async for attempt in stamina.retry_context(**self._retry_arguments()):
+                with attempt:
+                    if attempt.num > 1:
+                        outcome = await self._try(request, deadline)
+                    self._ask_again(request, outcome)
+        except Again:
+            pass  # all attempts are used up: the last outcome counts
+        return outcome
+
+    async def _try(self, request: Request, deadline: float | None) -> Response | TransportError:
+        self._check_open()
+        pause = self._pause(deadline)
+        if isinstance(pause, TransportError):
+            return pause
+        if pause:
+            await self._clock.asleep(pause)
+        limit = self._limit(request, deadline)
+        wire = self._build(request, limit)
+        try:
+            answer = await self._transport(request, wire.url).handle_async_request(wire)
+            if request.stream and answer.is_success:
+                return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
+            try:
+                outcome: Response | TransportError = await self._read(request, answer, Body(answer, self._clock, limit))
+            finally:
+                await answer.aclose()
+        except FAILURES as error:
+            outcome = translate(error, request, wire.url)
+        self._note(outcome)
+        return outcome
+
+    def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+        key = self._transport_key(request, url)
+        transport: httpx.AsyncHTTPTransport | None = self._transports.get(key)
+        if transport is None:
+            transport = self._transports[key] = self._made(httpx.AsyncHTTPTransport, key)
+        return transport
+
+    async def _read(self, request: Request, answer: httpx.Response, body: Body) -> Response:
+        if request.save_to is not None and answer.is_success:
+            import asyncio
+
+            meter = Meter(request.progress, length_of(answer))
+            with Partial(request.save_to) as file:
+                async for chunk in answer.aiter_bytes():
+                    await asyncio.to_thread(file.write, chunk)
+                    meter.add(len(chunk))
+            return Response(answer.status_code, answer.headers)
+        async for chunk in answer.aiter_bytes():
+            body.add(chunk)
+        return body.response()
+
+    async def _lines(self, request: Request, url: httpx.URL, answer: httpx.Response) -> AsyncIterator[str]:
+        failure = None
+        try:
+            async for line in answer.aiter_lines():
+                yield line
+        except FAILURES as error:
+            failure = translate(error, request, url)
+        finally:
+            await answer.aclose()
+        if failure is not None:
+            raise failure
+
+    async def _streamed(self, body: FileBody, progress: Progress | None) -> AsyncIterator[bytes]:
+        import asyncio
+
+        meter = Meter(progress, body.size())
+        chunks = body.chunks()
+        try:
+            while chunk := await asyncio.to_thread(next, chunks, b""):
+                yield chunk
+                meter.add(len(chunk))
+        finally:
+            with suppress(ValueError):  # a thread that outlives the task still reads, and has it closed after that
+                chunks.close()
+
+    async def close(self) -> None:
+        """Close every connection; once is enough, more does no harm."""
+        self._closed = True
+        transports, self._transports = self._transports, {}
+        for transport in transports.values():
+            await transport.aclose()
+
+
+def _request_of(step: Step) -> Request:
+    assert isinstance(step, Request), "a login asks the vendor and nobody else"  # noqa: S101
+    return step

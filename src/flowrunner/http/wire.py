@@ -1,0 +1,214 @@
+"""What both sessions share: building requests, choosing transports, judging outcomes. It does no I/O."""
+
+from __future__ import annotations
+
+import logging
+import os
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import httpx
+
+from flowrunner import __version__
+from flowrunner.answers import retry_after
+from flowrunner.errors import (
+    ClientClosed,
+    ConfigError,
+    TransportError,
+)
+from flowrunner.plans import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from flowrunner.backend import Backend, Settings
+    from flowrunner.clock import Clock
+    from flowrunner.models import Progress
+    from flowrunner.plans import FileBody
+    from flowrunner.secret import Secret
+
+
+from flowrunner.http.addresses import environment_proxy, origin_of, tls_context, url_of
+from flowrunner.http.bodies import json_bytes
+from flowrunner.http.failures import too_early
+from flowrunner.http.gate import Gate
+
+__all__ = ["Again", "Wire"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds to establish a connection, unless the connection's `timeout` is shorter."""
+LEAST_WAIT: Final = 0.1
+"""Seconds a request that is sent at all waits for its answer."""
+PATIENCE: Final = 60.0
+"""Seconds a call waits for its turn or for a `Retry-After`, at most; a longer wait is for the caller to decide on."""
+PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses after which asking again may help."""
+
+
+class Again(Exception):
+    """Asking again may help; `wait` is True for the usual backoff, or the seconds the vendor wants."""
+
+    def __init__(self, wait: bool | float) -> None:  # noqa: FBT001 - stamina's own convention
+        super().__init__()
+        self.wait = wait
+
+
+def _backoff(error: Exception) -> bool | float:
+    return error.wait if isinstance(error, Again) else False
+
+
+class Wire(ABC):
+    """What both sessions share: building requests, choosing transports, judging outcomes.
+
+    Args:
+        backend: says where `Request.path` starts, and how to authorize.
+        reload: the backend with its credential read again from where it comes from.
+        learned: told of credentials that the vendor gave, so that they can be hidden.
+        clock: time.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        reload: Callable[[], Backend],
+        learned: Callable[[Iterable[Secret]], None],
+        clock: Clock,
+    ) -> None:
+        settings: Settings = backend.settings
+        self._base = backend.base_url
+        self._origin = origin_of(httpx.URL(backend.base_url))
+        self._settings = settings
+        self._credentials = backend.authorize()
+        self._logs_in = not self._credentials
+        self._reload = reload
+        self._learned = learned
+        self._clock = clock
+        self._gate = Gate(settings.requests_per_second)
+        self._headers = httpx.Headers({"Accept": "application/json", "User-Agent": f"flowrunner/{__version__}"})
+        self._timeout = _timeouts(settings.timeout, settings.timeout)
+        self._pid = os.getpid()
+        self._transports: dict[tuple[str | None, bool], Any] = {}
+        self._closed = False
+
+    def _build(self, request: Request, limit: float) -> httpx.Request:
+        url = url_of(request.path if "://" in request.path else self._base + request.path, request.query)
+        headers = self._headers.copy()
+        headers.update(request.headers)
+        content: Any = request.content
+        if request.file is not None:
+            headers["Content-Length"] = str(request.file.size())
+            content = self._streamed(request.file, request.progress)
+        if request.json is not None:
+            headers.setdefault("Content-Type", "application/json")
+            content = json_bytes(request.json)
+        if not request.anonymous and origin_of(url) == self._origin:
+            for name, value in self._credentials.items():
+                headers[name] = value.reveal()
+        timeout = self._timeout if limit == self._settings.timeout else _timeouts(self._settings.timeout, limit)
+        return httpx.Request(request.method, url, headers=headers, content=content, extensions={"timeout": timeout})
+
+    def _limit(self, request: Request, deadline: float | None) -> float:
+        """Seconds to wait for the answer."""
+        wait = self._settings.timeout if request.timeout is None else request.timeout
+        return wait if deadline is None else min(wait, max(deadline - self._clock.monotonic(), LEAST_WAIT))
+
+    def _pause(self, deadline: float | None) -> float | TransportError:
+        """Seconds until it is this request's turn; an error where that is too long to wait."""
+        now = self._clock.monotonic()
+        patience = PATIENCE if deadline is None else min(max(deadline - now, 0.0), PATIENCE)
+        pause = self._gate.reserve(now, patience)
+        return pause if pause <= patience else too_early(pause)
+
+    @abstractmethod
+    def _streamed(self, body: FileBody, progress: Progress | None) -> Any:
+        """The body in chunks, as the session's own kind of iterator."""
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClientClosed("the client is closed: connect again")
+        if self._pid != os.getpid():
+            # A connection that parent and child share would mix up their answers. The parent's are not closed here:
+            # that would end its TLS sessions.
+            self._transports = {}
+            self._pid = os.getpid()
+
+    def _transport_key(self, request: Request, url: httpx.URL) -> tuple[str | None, bool]:
+        return self._settings.proxy or environment_proxy(url.scheme, url.host), request.repeatable
+
+    def _transport_arguments(self, key: tuple[str | None, bool]) -> dict[str, Any]:
+        proxy, keep_alive = key
+        most = self._settings.max_connections
+        # A submission goes over a fresh connection: on one that the server is just closing, it could not be told
+        # whether it arrived.
+        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most if keep_alive else 0)
+        return {"verify": tls_context(self._settings.ca_file), "proxy": proxy, "limits": limits, "trust_env": False}
+
+    def _made(self, kind: Callable[..., T], key: tuple[str | None, bool]) -> T:
+        arguments = self._transport_arguments(key)
+        try:
+            return kind(**arguments)
+        except (ValueError, ImportError) as error:
+            problem = str(error)
+        raise ConfigError(f"the proxy cannot be used: {problem}. Set `proxy`, or the environment's")
+
+    def _again(self, request: Request, outcome: Response | TransportError) -> bool | float:
+        """Whether to send it again: False, True after the usual backoff, or the seconds the vendor wants first."""
+        if isinstance(outcome, TransportError):
+            if outcome.retry_after is not None:  # it did not get its turn, nor would it soon
+                return False
+            return outcome.transient and (request.repeatable or not outcome.maybe_arrived)
+        if outcome.status not in PASSING:
+            return False
+        wait = retry_after(outcome.headers)
+        never_acted = outcome.status == 429 or (outcome.status == 503 and wait is not None)
+        if not request.repeatable and not never_acted:
+            return False
+        if wait is not None and wait > PATIENCE:
+            return False
+        return True if wait is None else wait
+
+    def _ask_again(self, request: Request, outcome: Response | TransportError) -> None:
+        """Tell stamina, in the way it understands, that asking again may help."""
+        wait = self._again(request, outcome)
+        if wait is not False:
+            raise Again(wait)
+
+    def _note(self, outcome: Response | TransportError) -> None:
+        """A `Retry-After` holds the whole connection, not one request."""
+        if isinstance(outcome, Response) and outcome.status in {429, 503}:
+            wait = retry_after(outcome.headers)
+            if wait:
+                self._gate.hold(self._clock.monotonic(), wait)
+
+    def _retry_arguments(self) -> dict[str, Any]:
+        return {"on": _backoff, "attempts": self._settings.retries + 1, "timeout": None}
+
+    def _refused(self, request: Request, outcome: Response | TransportError) -> bool:
+        return isinstance(outcome, Response) and outcome.status == 401 and not request.anonymous
+
+    def _must_log_in(self, request: Request) -> bool:
+        return self._logs_in and not self._credentials and not request.anonymous
+
+    def _reloaded(self) -> Backend | None:
+        """The backend with its credential read again; None where that cannot be read just now: it may be rotating."""
+        try:
+            return self._reload()
+        except ConfigError as error:
+            logger.warning("the credential was refused, and cannot be read again: %s", error)
+            return None
+
+    def _adopt(self, credentials: Mapping[str, Secret]) -> bool:
+        """Use these from now on; whether they are others than before."""
+        is_new = credentials != self._credentials
+        self._learned(credentials.values())
+        self._credentials = credentials
+        return is_new
+
+
+def _timeouts(connection: float, read: float) -> dict[str, float]:
+    return {"connect": min(connection, CONNECT_TIMEOUT), "read": read, "write": connection, "pool": read}
