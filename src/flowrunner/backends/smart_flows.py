@@ -207,12 +207,7 @@ class SmartFlows(Backend):
         )
         response = yield from send(request)
         if response.status in {400, 401, 403, 422}:
-            said = f": {_said(response)}" if _said(response) else ""
-            raise AuthenticationError(
-                f"the vendor did not accept user and password{said}: check them",
-                http_status=response.status,
-                vendor_message=_said(response),
-            )
+            raise _refused_login(response)
         if not response.is_success:
             raise _error_in(response)
         token = _token_in(response)
@@ -513,6 +508,13 @@ def _credential(settings: SmartFlowsSettings) -> FileBody:
     """User and password as a body, which, unlike JSON, no representation of the request shows."""
     password = settings.password or Secret("")
     return FileBody(before=json.dumps({"username": settings.username, "password": password.reveal()}).encode())
+
+
+def _refused_login(response: Response) -> AuthenticationError:
+    """It is made here since what the vendor says may repeat the password, and frames that it passes are shown."""
+    said = _said(response)
+    text = f"the vendor did not accept user and password{f': {said}' if said else ''}: check them"
+    return AuthenticationError(text, http_status=response.status, vendor_message=said)
 
 
 def _token_in(response: Response) -> Secret | None:
