@@ -10,7 +10,7 @@ import traceback
 import httpx
 import pytest
 
-from flowrunner.client import AsyncClient
+from flowrunner.client import AsyncClient, Client
 from flowrunner.config import resolve
 from flowrunner.errors import (
     AuthenticationError,
@@ -152,27 +152,30 @@ def test_a_token_that_expires_while_following(case):
 
 
 def test_one_login_for_many_threads(vendor, clock, no_backoff):
-    """Threads that need a login at the same time share one, and one more when its token has expired."""
-    from flowrunner.client import Client
-
+    """Threads that need a login at the same time share one, and one more when all their requests were refused."""
     count = 12
     together = threading.Barrier(count)
     case = Case(None, vendor)
     vendor.on("POST", LOGIN, logged_in("old"), logged_in("new"))
-    vendor.on("GET", FLOWS, (200, []))
     failures = []
+
+    def refused_together(request):
+        if request.headers["authorization"] == "Bearer new":
+            return 200, []
+        together.wait(10)
+        return 401
+
+    def work():
+        try:
+            together.wait(10)
+            list(client.flows())
+        except BaseException as error:  # noqa: BLE001 - a thread's failure is told by the test
+            failures.append(error)
+
     with Client(connection(max_connections=count), clock=clock) as client:
-
-        def work(answer):
-            try:
-                together.wait(10)
-                list(client.flows())
-            except BaseException as error:  # noqa: BLE001 - a thread's failure is told by the test
-                failures.append(error)
-
-        for answer in ((200, []), case.accepting("new", then=(200, []))):
+        for answer in ((200, []), refused_together):
             vendor.on("GET", FLOWS, answer)
-            threads = [threading.Thread(target=work, args=(answer,)) for _ in range(count)]
+            threads = [threading.Thread(target=work) for _ in range(count)]
             for thread in threads:
                 thread.start()
             for thread in threads:

@@ -553,7 +553,14 @@ def test_parts_that_cannot_be_read(place, status, kind):
 
 def test_a_result_by_the_execution():
     """Where -1 is refused, the execution stands in for the progress."""
-    answers = (Response(400), reply(200, EXECUTION), reply(200, EXECUTION), reply(200, {}), Response(404), Response(404))
+    answers = (
+        Response(400),
+        reply(200, EXECUTION),
+        reply(200, EXECUTION),
+        reply(200, {}),
+        Response(404),
+        Response(404),
+    )
     outcome, _ = play(made().result(REF), *answers)
     assert [artifact.name for artifact in outcome.artifacts] == ["Letter", "Part"]
     assert outcome.observations[0].word == "Success"
