@@ -8,6 +8,8 @@ import logging
 import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +19,6 @@ import httpx
 import pytest
 from pytest_httpx import IteratorStream
 
-from flowrunner.http import addresses, bodies, wire
 from flowrunner.answers import error_for
 from flowrunner.backend import Capability
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4
@@ -33,6 +34,7 @@ from flowrunner.errors import (
     TransportError,
     VendorError,
 )
+from flowrunner.http import addresses, bodies, wire
 from flowrunner.http.gate import Gate
 from flowrunner.models import RunRef
 from flowrunner.operations.steps import ask
@@ -998,3 +1000,19 @@ def test_a_new_token_is_hidden_like_the_old(open_client, vendor, tmp_path):
         client.describe("a/b")
     assert "*** and *** may not" in str(caught.value)
     assert caught.value.vendor_message == "*** and *** may not"
+
+
+def test_retries_write_nothing_where_no_logging_is_set_up(tmp_path):
+    """A program that has set up no logging finds nothing of our retries on its stderr."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import flowrunner\n"
+        "client = flowrunner.connect(backend='fme-flow-v4', base_url='http://127.0.0.1:9', token='t-t-t-t', retries=1)\n"
+        "try:\n"
+        "    list(client.flows())\n"
+        "except flowrunner.TransportError:\n"
+        "    print('refused')\n"
+        "client.close()\n"
+    )
+    ended = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("refused\n", "")

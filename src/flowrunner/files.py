@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -22,7 +23,11 @@ class Partial:
         self._file: BinaryIO
 
     def __enter__(self) -> Self:
-        self._file = self._part.open("xb")
+        try:
+            self._file = self._part.open("xb")
+        except FileNotFoundError:
+            folder = str(self._final.parent)
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", folder) from None
         return self
 
     def write(self, chunk: bytes) -> None:

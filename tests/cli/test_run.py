@@ -49,7 +49,7 @@ def test_json_values_need_no_description(cli, simulator):
     ended = cli("run", "sim", "Tutorials/10seconds.fmw", "-p", 'location:=["Burnaby"]')
 
     assert ended.code == 0
-    assert "Parameters are sent unchecked" in ended.stderr
+    assert "Parameters are not checked before" in ended.stderr
     assert dict(submitted(simulator, "Tutorials/10seconds.fmw").parameters) == {"location": ["Burnaby"]}
 
 

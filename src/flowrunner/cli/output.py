@@ -133,7 +133,7 @@ class Output:
         elif isinstance(event, Anomaly):
             self.say(f"Odd: {event.description}")
         elif isinstance(event, CheckSkipped):
-            self.say(f"Parameters are sent unchecked, without the description of the flow: {event.error.message}")
+            self.say(f"Parameters are not checked before: there is no description of the flow ({event.error.message}).")
 
 
 def _to_stderr(message: str) -> None:

@@ -32,7 +32,7 @@ def translate(error: Exception, request: Request, url: httpx.URL) -> TransportEr
     permanent = isinstance(error, NO_ADDRESS) or "CERTIFICATE" in text
     return TransportError(
         f"no answer from {url.scheme}://{url.netloc.decode('ascii')} to {request.method} {url.path}: "
-        f"{text or type(error).__name__}. {_advice(error, text)}",
+        f"{text.rstrip('.') or type(error).__name__}. {_advice(error, text)}",
         maybe_arrived=not isinstance(error, NEVER_SENT),
         transient=not permanent,
     )

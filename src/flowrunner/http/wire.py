@@ -38,6 +38,8 @@ __all__ = ["Again", "Wire"]
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+# stamina logs each retry; where a program has set up no logging, that would end up on its stderr.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds to establish a connection, unless the connection's `timeout` is shorter."""
