@@ -1007,7 +1007,8 @@ def test_retries_write_nothing_where_no_logging_is_set_up(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
         "import flowrunner\n"
-        "client = flowrunner.connect(backend='fme-flow-v4', base_url='http://127.0.0.1:9', token='t-t-t-t', retries=1)\n"
+        "where = {'backend': 'fme-flow-v4', 'base_url': 'http://127.0.0.1:9', 'token': 't-t-t-t'}\n"
+        "client = flowrunner.connect(**where, retries=1)\n"
         "try:\n"
         "    list(client.flows())\n"
         "except flowrunner.TransportError:\n"
