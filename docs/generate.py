@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flowrunner.backend import Backend
+    from flowrunner.states import Meaning
 
 DOCS = Path(__file__).parent
 
@@ -54,11 +55,11 @@ def words() -> str:
     return table(("vendor", "word, folded", "means"), rows)
 
 
-def _meaning(meaning: object) -> str:
-    state, detail = getattr(meaning, "state"), getattr(meaning, "cause") or getattr(meaning, "reason")  # noqa: B009
-    if state is None:
+def _meaning(meaning: Meaning) -> str:
+    if meaning.state is None:
         return "the run ended, and how is for its result to say"
-    return f"`{state.name}`" + (f" / `{detail.name}`" if detail else "")
+    detail = meaning.cause or meaning.reason
+    return f"`{meaning.state.name}`" + (f" / `{detail.name}`" if detail else "")
 
 
 def rules() -> str:
