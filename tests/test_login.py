@@ -294,6 +294,7 @@ def test_the_password_is_read_again(case, tmp_path):
     case.vendor.on("POST", LOGIN, lambda request: logged_in("2") if b'"new"' in request.content else 401)
     case.vendor.on("POST", START, case.accepting("2"))
     client.submit("f-1")
+    assert b'"new"' in case.vendor.asked("POST", LOGIN)[-1].content
 
 
 def test_a_password_that_cannot_be_read(case, tmp_path, caplog):

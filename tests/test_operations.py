@@ -526,7 +526,8 @@ def _remarking():
 
 
 def test_what_a_backend_remarks_is_told(case, connected, caplog):
-    """What there is to say about the connection is an event and a warning in the log, without the credential."""
+    """What there is to say about the connection is an event and in the log: the choice, then what to beware of."""
+    caplog.set_level("INFO", logger="flowrunner")
     case.vendor.on("GET", "/first", 200)
     client = case.open(connected(backend=_remarking(), check_parameters=False), on_event=case.events.append)
     client.submit(FLOW)
@@ -535,7 +536,10 @@ def test_what_a_backend_remarks_is_told(case, connected, caplog):
     remarks = [event.description for event in case.happened(events.Notice)]
     assert remarks == ["V4 was chosen", "for 200 ***", "V3 after all", "V3 after all"]
     logged = [(record.levelname, record.getMessage()) for record in caplog.records if record.name.startswith("flow")]
-    assert logged == [("WARNING", f"connection {client.name}: {remark}") for remark in remarks]
+    levels = ["INFO", "WARNING", "INFO", "INFO"]
+    assert logged == [
+        (level, f"connection {client.name}: {remark}") for level, remark in zip(levels, remarks, strict=True)
+    ]
     assert len(case.vendor.asked("GET", "/first")) == 1
 
 

@@ -312,7 +312,7 @@ class Backend:
         return True
 
     def prepare(self) -> Plan[tuple[str, ...]]:
-        """Find out what the server can do; returns what there is to say about it."""
+        """Find out what the server can do; returns what there is to say about it: the choice, then any warnings."""
         raise NotImplementedError
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from flowrunner import events
@@ -56,9 +57,7 @@ class Context:
     def prepared(self, *, retry: bool = True, at_most: float | None = None) -> Operation[None]:
         """See to it that the backend's capabilities hold: some have to ask the server first."""
         if not self.backend.is_prepared:
-            remarks = yield from ask(self.backend.prepare(), retry=retry, at_most=at_most)
-            for remark in remarks:
-                self.notice(remark)
+            self.notice((yield from ask(self.backend.prepare(), retry=retry, at_most=at_most)))
 
     def require(self, capability: Capability, what: str) -> None:
         """Raise unless the backend has the capability; before any request."""
@@ -69,11 +68,12 @@ class Context:
         """Tell the caller's function."""
         events.deliver(self._on_event, event)
 
-    def notice(self, remark: str) -> None:
-        """Tell something about the connection as a whole, in the log, too."""
-        remark = self.masker.text(remark)
-        logger.warning("connection %s: %s", self.name, remark)
-        self.emit(events.Notice(connection=self.name, description=remark))
+    def notice(self, remarks: tuple[str, ...]) -> None:
+        """Tell about the connection as a whole, in the log, too: first what is so, then what to beware of."""
+        for level, remark in zip(chain([logging.INFO], repeat(logging.WARNING)), remarks, strict=False):
+            description = self.masker.text(remark)
+            logger.log(level, "connection %s: %s", self.name, description)
+            self.emit(events.Notice(connection=self.name, description=description))
 
     def keep_secret(self, *secrets: Secret) -> None:
         """Hide these credentials in everything that is shown; those known before stay hidden."""

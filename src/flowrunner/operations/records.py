@@ -94,8 +94,7 @@ class Runs:
         record.hidden = hidden
         record.remember()
         self._context.emit(events.Submitted(connection=self._context.name, ref=record.ref))
-        for remark in accepted.remarks:
-            self._context.notice(remark)
+        self._context.notice(accepted.remarks)
         if accepted.observation.word is not None:
             self.apply(record, accepted.observation, now)
             record.track = evolve(record.track, seen=False)
