@@ -54,8 +54,6 @@ def test_what_is_not_defined_is_not_there(acme, capability):
 def test_what_every_backend_defines(acme):
     """A backend without what all have is a bug of its author."""
     for operation in (
-        lambda: acme.base_url,
-        acme.authorize,
         acme.prepare,
         lambda: acme.submit(Submission(flow="f")),
         lambda: acme.observe(REF),
@@ -65,7 +63,8 @@ def test_what_every_backend_defines(acme):
 
 
 def test_what_a_backend_need_not_say(acme):
-    """Without a word, a backend is prepared, can do nothing more, and its results have no details."""
+    """Without a word, a backend is prepared, sends no requests, can do nothing more and has no details."""
+    assert (acme.base_url, acme.authorize(), acme.login()) == ("", {}, None)
     assert (acme.is_prepared, acme.capabilities, acme.runs_payloads_at_once) == (True, frozenset(), False)
     with pytest.raises(StopIteration) as end:
         next(acme.result(REF))

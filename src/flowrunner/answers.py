@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from flowrunner.plans import Plan, Request, Response
 
-__all__ = ["error_for", "json_of", "retry_after", "submit_once"]
+__all__ = ["KEPT", "error_for", "json_of", "retry_after", "senseless", "submit_once"]
 
 T = TypeVar("T")
 

@@ -270,8 +270,9 @@ def refuse_options(options: SubmitOptions, *, backend: str, honoured: frozenset[
 class Backend:
     """A vendor. Derive from it, fill in the class attributes, and write the plans of what the vendor can do.
 
-    `submit`, `observe` and `authorize` are what every backend has. Every other operation belongs to a capability;
-    without the capability the client raises `UnsupportedOperation` and the plan is never asked for.
+    `submit` and `observe` are what every backend has; one that speaks HTTP has `base_url` and `authorize`, too. Every
+    other operation belongs to a capability; without the capability the client raises `UnsupportedOperation` and the
+    plan is never asked for.
 
     Attributes:
         name: by which configuration selects it.
@@ -317,12 +318,12 @@ class Backend:
 
     @property
     def base_url(self) -> str:
-        """Where `Request.path` starts."""
-        raise NotImplementedError
+        """Where `Request.path` starts; empty for a backend that sends no requests."""
+        return ""
 
     def authorize(self) -> Mapping[str, Secret]:
         """The headers that carry the credential; they go to the connection's own origin and nowhere else."""
-        raise NotImplementedError
+        return {}
 
     def login(self) -> Plan[Mapping[str, Secret]] | None:
         """A plan that gets those headers from the vendor, where `authorize` has none; its requests are anonymous.

@@ -116,11 +116,18 @@ class _ClientBase:
 class Client(_ClientBase):
     """A connection to a workflow server. Safe to share between threads; close it, or use it in a `with` block."""
 
-    def __init__(self, connection: Connection, *, on_event: OnEvent | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        on_event: OnEvent | None = None,
+        clock: Clock | None = None,
+        session: Callable[..., HttpSession] | None = None,
+    ) -> None:
         from flowrunner.http import HttpSession
 
         super().__init__(connection, on_event=on_event, clock=clock, artifact=self._artifact)
-        self._session: HttpSession = HttpSession(**self._session_arguments())
+        self._session: HttpSession = (session or HttpSession)(**self._session_arguments())
 
     def submit(
         self,
@@ -470,11 +477,18 @@ class Run(_RunBase):
 class AsyncClient(_ClientBase):
     """As `Client`, for one event loop: methods are awaited, iterators are asynchronous."""
 
-    def __init__(self, connection: Connection, *, on_event: OnEvent | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        on_event: OnEvent | None = None,
+        clock: Clock | None = None,
+        session: Callable[..., AsyncHttpSession] | None = None,
+    ) -> None:
         from flowrunner.http import AsyncHttpSession
 
         super().__init__(connection, on_event=on_event, clock=clock, artifact=self._artifact)
-        self._session: AsyncHttpSession = AsyncHttpSession(**self._session_arguments())
+        self._session: AsyncHttpSession = (session or AsyncHttpSession)(**self._session_arguments())
 
     async def submit(
         self,

@@ -86,7 +86,7 @@ class Wire(ABC):
         self._origin = origin_of(httpx.URL(backend.base_url))
         self._settings = settings
         self._credentials = backend.authorize()
-        self._logs_in = not self._credentials
+        self._logs_in = not self._credentials and backend.login() is not None
         self._reload = reload
         self._learned = learned
         self._clock = clock
