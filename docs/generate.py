@@ -41,7 +41,7 @@ def _cell(text: str) -> str:
 
 def backends() -> list[type[Backend]]:
     """All built-in backends."""
-    return [registry.load(name) for name in registry.names()]
+    return [registry.load(name) for name in registry.BUILTINS]
 
 
 def words() -> str:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import math
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -157,6 +158,28 @@ def no_backoff():
     """Requests are sent again without a pause, as often as configured."""
     with stamina.set_testing(True, attempts=1000, cap=True):
         yield
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a distribution that announces backends, with the source of its module; returns where it is."""
+
+    def make(distribution, module, source="", version="1.0", **backends):
+        site = tmp_path / f"site-{distribution}"
+        info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        lines = [f"{name} = {target}" for name, target in backends.items()]
+        (info / "entry_points.txt").write_text("\n".join(["[flowrunner.backends]", *lines]))
+        (site / f"{module}.py").write_text(source)
+        monkeypatch.syspath_prepend(site)
+        modules.append(module)
+        return site
+
+    modules: list[str] = []
+    yield make
+    for module in modules:
+        sys.modules.pop(module, None)
 
 
 @pytest.fixture

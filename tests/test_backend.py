@@ -16,6 +16,7 @@ FILE = RemoteFile(name="a", reference="b")
 class Acme(Backend):
     """A backend that can do nothing."""
 
+    backend_api = 1
     name = "acme"
     family = "acme"
 

@@ -79,6 +79,7 @@ class AcmeSettings(Settings):
 class Acme(Backend):
     """A backend with those settings."""
 
+    backend_api = 1
     name = "acme"
     family = "acme"
     settings_class = AcmeSettings
@@ -87,6 +88,7 @@ class Acme(Backend):
 class Local(Backend):
     """A backend that is not HTTP."""
 
+    backend_api = 1
     name = "local"
     family = "local"
 
@@ -315,7 +317,7 @@ def test_a_settings_class_that_cannot_be_read_is_the_backends_fault():
     class Broken(Settings):
         thing: "NoSuchType" = 1  # noqa: F821 - this is what is tested
 
-    backend = type("BrokenBackend", (Backend,), {"name": "broken", "settings_class": Broken})
+    backend = type("BrokenBackend", (Local,), {"settings_class": Broken})
     with pytest.raises(BackendLoadError, match="NoSuchType"):
         resolve(None, backend=backend, config=None, arguments={}, environ={})
 
@@ -403,7 +405,7 @@ def test_a_variable_for_two_settings_is_refused(monkeypatch):
     class Wide(Settings):
         x_retries: int = 0
 
-    wide = type("WideBackend", (Backend,), {"name": "wide", "family": "wide", "settings_class": Wide})
+    wide = type("WideBackend", (Local,), {"settings_class": Wide})
     connections = {"prod": {"backend": wide}, "prod-x": {"backend": "local"}}
     environ = {"FLOWRUNNER_PROD_X_RETRIES": "1"}
     for name in connections:
@@ -856,7 +858,7 @@ def test_a_default_address_is_held_to_the_same_rule():
     class Careless(Settings):
         base_url: str = "http://flow.example.com"
 
-    careless = type("CarelessBackend", (Backend,), {"name": "careless", "family": "c", "settings_class": Careless})
+    careless = type("CarelessBackend", (Local,), {"settings_class": Careless})
     assert "plain http" in refusal(resolve, None, backend=careless, config=None, arguments={}, environ={})
 
 

@@ -14,6 +14,7 @@ from flowrunner.secret import Secret
 class Acme(Backend):
     """A backend with a credential."""
 
+    backend_api = 1
     name = "acme"
     family = "acme"
     base_url = "https://acme.example/api"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping  # noqa: TC003 - annotations of settings are read at run time
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from attrs import NOTHING, Attribute, Factory, field, fields, frozen
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flowrunner.plans import FileBody, Lines, Page, Plan
 
 __all__ = [
+    "BACKEND_API",
     "Accepted",
     "Backend",
     "CancelAnswer",
@@ -43,6 +44,12 @@ __all__ = [
     "secret",
     "setting",
 ]
+
+BACKEND_API: Final = 1
+"""The version of what is in this module and of the rules in `docs/reference/backend-interface.md`.
+
+It counts changes that a backend has to follow; what is only added leaves it as it is.
+"""
 
 
 class Capability(StrEnum):
@@ -275,8 +282,9 @@ class Backend:
     plan is never asked for.
 
     Attributes:
+        backend_api: the `BACKEND_API` it was written for, as a number of its own: it says what the author has read.
         name: by which configuration selects it.
-        family: backends of one family can follow each other's runs.
+        family: backends of one family can follow each other's runs; of a backend alone, its name.
         settings_class: what can be configured.
         capabilities: what it can do; checked before any request.
         words: the vendor's status words, folded (see `states.fold`), and what they mean.
@@ -287,6 +295,7 @@ class Backend:
         max_hold: seconds the vendor may be asked to hold a request (LONG_POLL); proxies cut what lasts longer.
     """
 
+    backend_api: ClassVar[int]
     name: ClassVar[str]
     family: ClassVar[str]
     settings_class: ClassVar[type[Settings]] = Settings

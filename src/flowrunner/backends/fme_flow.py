@@ -63,6 +63,7 @@ class Info:
 class FmeFlow(Backend):
     """FME Flow over V4 or V3. A flow is written `Repository/workspace.fmw`."""
 
+    backend_api = 1
     name = "fme-flow"
     family = "fme-flow"
     payload_text_is_path = True

@@ -187,6 +187,7 @@ class Info:
 class FmeFlowV3(Backend):
     """FME Flow over REST V3. A flow is written `Repository/workspace.fmw`."""
 
+    backend_api = 1
     name = "fme-flow-v3"
     family = "fme-flow"
     payload_text_is_path = True

@@ -187,6 +187,7 @@ class Readiness:
 class FmeFlowV4(Backend):
     """FME Flow over REST V4. A flow is written `Repository/workspace.fmw`."""
 
+    backend_api = 1
     name = "fme-flow-v4"
     family = "fme-flow"
     payload_text_is_path = True

@@ -51,6 +51,7 @@ class Run:
 class InVision(Backend):
     """Profitbase InVision. A flow is the id of a Data Flow."""
 
+    backend_api = 1
     name = "invision"
     family = "invision"
     settings_class = InVisionSettings

@@ -159,6 +159,7 @@ class Token:
 class SmartFlows(Backend):
     """Smart Flows. A flow is its id; a batch takes a name, too."""
 
+    backend_api = 1
     name = "smart-flows"
     family = "smart-flows"
     settings_class = SmartFlowsSettings
