@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import math
 import sys
@@ -13,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 import stamina
-from attrs import evolve
+
+from flowrunner.testing.blocking import Blocking
 
 START = datetime(2025, 1, 1, 12, tzinfo=UTC)
 
@@ -55,41 +55,6 @@ class FakeClock:
         """As `sleep`."""
         self.sleep(seconds)
         await asyncio.sleep(0)
-
-
-class Blocking:
-    """What belongs to an `AsyncClient`, used as if it belonged to a `Client`: a test is written once for both."""
-
-    def __init__(self, runner: asyncio.Runner, target: Any) -> None:
-        self._runner = runner
-        self.target = target
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self.target, name)
-        if inspect.ismethod(value):
-            return lambda *args, **kwargs: self._plain(value(*args, **kwargs))
-        return self._plain(value)
-
-    def __repr__(self) -> str:
-        return repr(self.target)
-
-    def _plain(self, value: Any) -> Any:
-        if inspect.iscoroutine(value):
-            return self._plain(self._runner.run(value))
-        if inspect.isasyncgen(value):
-            return self._each(value)
-        if type(value).__name__ in {"AsyncRun", "AsyncArtifact", "AsyncHttpSession"}:
-            return Blocking(self._runner, value)
-        if artifacts := getattr(value, "artifacts", ()):
-            return evolve(value, artifacts=tuple(map(self._plain, artifacts)))
-        return value
-
-    def _each(self, items: Any) -> Any:
-        async def following() -> Any:
-            return await anext(items, self)
-
-        while (item := self._runner.run(following())) is not self:
-            yield self._plain(item)
 
 
 class Vendor:

@@ -56,12 +56,12 @@ def asked(mode, clock):
 
 
 def test_the_function_is_handed_what_would_have_gone_out(asked):
-    """Address, query, headers with the credential, and the body arrive, and whether a run is to be started."""
+    """Address, query, headers with the credential, and the body arrive, and whether it may be repeated."""
     answer = Response(201, {"X-Made": "yes"}, b'{"id": 1}')
     request = Request("POST", "/runs", query=(("a", "b c"),), json={"x": 1}, repeatable=False)
     response, (sent,) = asked(answer, request)
     assert (response.status, response.headers["x-made"], response.content) == (201, "yes", b'{"id": 1}')
-    expected = Sent("POST", "https://acme.example/api/runs?a=b%20c", sent.headers, b'{"x": 1}', starts_a_run=True)
+    expected = Sent("POST", "https://acme.example/api/runs?a=b%20c", sent.headers, b'{"x": 1}', repeatable=False)
     assert sent == expected
     assert (sent.headers["x-key"], sent.headers["content-type"]) == ("k3y", "application/json")
     assert "k3y" not in repr(sent)

@@ -161,7 +161,8 @@ def _unfit(value: Any) -> str | None:
         text = getattr(value, attribute, None)
         if not (isinstance(text, str) and text):
             return f"{value.__qualname__} has no `{attribute}`"
-    if not isinstance(value.capabilities, frozenset):
+    capabilities: Any = value.capabilities
+    if not isinstance(capabilities, frozenset):
         return f"the `capabilities` of {value.__qualname__} are no frozenset"
     return _other_version(value)
 

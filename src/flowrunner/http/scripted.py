@@ -32,14 +32,14 @@ class Sent:
         url: the whole address, with its query.
         headers: by lower-case name, credentials included.
         body: all of it.
-        starts_a_run: whether the plan forbade to repeat it.
+        repeatable: whether asking twice changes nothing; of what starts a run it is not so.
     """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    starts_a_run: bool = False
+    repeatable: bool = True
 
 
 @frozen
@@ -71,7 +71,7 @@ class ScriptedSession(HttpSession):
         self._answer = answer
 
     def _transport(self, request: Request, url: httpx.URL) -> Any:  # noqa: ARG002 - all addresses are answered alike
-        return _Transport(self._answer, starts_a_run=not request.repeatable)
+        return _Transport(self._answer, repeatable=request.repeatable)
 
 
 class AsyncScriptedSession(AsyncHttpSession):
@@ -82,13 +82,13 @@ class AsyncScriptedSession(AsyncHttpSession):
         self._answer = answer
 
     def _transport(self, request: Request, url: httpx.URL) -> Any:  # noqa: ARG002 - as above
-        return _Transport(self._answer, starts_a_run=not request.repeatable)
+        return _Transport(self._answer, repeatable=request.repeatable)
 
 
 class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    def __init__(self, answer: Answer, *, starts_a_run: bool) -> None:
+    def __init__(self, answer: Answer, *, repeatable: bool) -> None:
         self._answer = answer
-        self._starts_a_run = starts_a_run
+        self._repeatable = repeatable
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return _response(self._answer(self._sent(request, request.read())))
@@ -98,7 +98,7 @@ class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return _response(await asyncio.to_thread(self._answer, sent))
 
     def _sent(self, request: httpx.Request, body: bytes) -> Sent:
-        return Sent(request.method, str(request.url), dict(request.headers), body, self._starts_a_run)
+        return Sent(request.method, str(request.url), dict(request.headers), body, self._repeatable)
 
 
 def _response(answer: Response | Broken) -> httpx.Response:

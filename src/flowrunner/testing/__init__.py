@@ -1,0 +1,1 @@
+"""Testing: of programs that use flowrunner, and of backends for it."""

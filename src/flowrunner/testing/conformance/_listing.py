@@ -1,0 +1,98 @@
+"""Section 8 of the rules: listing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowrunner.backend import Capability
+from flowrunner.enums import RunState
+from flowrunner.errors import FlowNotFound
+from flowrunner.models import ParameterSpec
+from flowrunner.testing.conformance.scenario import Scenario
+from flowrunner.testing.conformance.verdict import broken, holds, proves
+
+if TYPE_CHECKING:
+    from flowrunner.testing.conformance.world import World
+
+
+class ListingRules(Scenario):
+    """What there is at the vendor."""
+
+    def _started(self, world: World, count: int, word: str) -> list[str]:
+        """So many runs, the newest first."""
+        ids = []
+        for _ in range(count):
+            run = world.server.start(self.server.flow)
+            world.server.show(run.id, word=word)
+            ids.append(run.id)
+        return ids[::-1]
+
+    @proves("8.1")
+    def test_8_1_every_run_once_over_all_pages(self) -> None:
+        """The server gives pages of three, whatever was asked for."""
+        self.needs(Capability.LIST_RUNS)
+        with self.world() as world:
+            world.server.page_size = 3
+            expected = self._started(world, 8, self.word_for(RunState.SUCCEEDED))
+            client = world.client()
+            listed = [run.id for run in client.runs()]
+            holds("8.1", listed == expected, f"of the runs {expected} there were listed {listed}")
+            first = [run.id for run in client.runs(limit=4)]
+            holds("8.1", first == expected[:4], f"of the runs {expected} with limit=4 there were listed {first}")
+
+    @proves("8.2")
+    def test_8_2_the_end_of_a_listing(self) -> None:
+        """A last page that is full, and no page at all."""
+        self.needs(Capability.LIST_RUNS)
+        for count in (0, 6):
+            with self.world() as world:
+                world.server.page_size = 3
+                expected = self._started(world, count, self.word_for(RunState.SUCCEEDED))
+                listed = [run.id for run in world.client().runs()]
+                holds("8.2", listed == expected, f"of {count} runs there were listed {listed}")
+
+    @proves("8.3")
+    def test_8_3_a_listing_of_some(self) -> None:
+        """By state, as the list itself shows it, and by flow."""
+        self.needs(Capability.LIST_RUNS)
+        with self.world() as world:
+            running = self._started(world, 2, self.live_word())
+            failed = self._started(world, 2, self.word_for(RunState.FAILED))
+            other = world.server.start(self.server.other_flow)
+            world.server.show(other.id, word=self.word_for(RunState.SUCCEEDED))
+            client = world.client()
+            listed = {str(run.id) for run in client.runs(state=RunState.FAILED)}
+            holds("8.3", listed == set(failed), f"of the failed runs {failed} there were listed {sorted(listed)}")
+            states = {run.status.state for run in client.runs(state=[RunState.RUNNING, RunState.QUEUED])}
+            holds("8.3", states <= {RunState.RUNNING, RunState.QUEUED}, f"among the live runs {running} are {states}")
+            listed = {str(run.id) for run in client.runs(flow=self.server.other_flow)}
+            holds("8.3", listed == {other.id}, f"of the runs of {other.flow!r}, {other.id!r}, there were {listed}")
+
+    @proves("8.4")
+    def test_8_4_every_flow_once(self) -> None:
+        """By a name that can be submitted."""
+        self.needs(Capability.LIST_FLOWS)
+        with self.world() as world:
+            world.server.page_size = 1
+            client = world.client()
+            flows = [info.flow for info in client.flows()]
+            expected = [flow for flow in (self.server.flow, self.server.other_flow, self.server.odd_flow) if flow]
+            holds("8.4", sorted(flows) == sorted(expected), f"of the flows {expected} there were listed {flows}")
+            for flow in flows:
+                holds("8.4", client.submit(flow).id, f"{flow!r} was listed and cannot be submitted")
+
+    @proves("8.5")
+    def test_8_5_a_description_is_of_its_flow(self) -> None:
+        """With parameters as they are, and none of what is not there."""
+        self.needs(Capability.DESCRIBE)
+        with self.world() as world:
+            client = world.client()
+            spec = client.describe(self.server.flow)
+            holds("8.5", spec.flow == self.server.flow, f"the description is of {spec.flow!r}")
+            sound = all(isinstance(each, ParameterSpec) and each.name for each in spec.parameters)
+            holds("8.5", sound, f"the parameters are {spec.parameters!r}")
+            try:
+                client.describe(f"{self.server.flow}-that-is-not-there")
+            except FlowNotFound:
+                return
+            broken("8.5", "a flow that is not there was described")

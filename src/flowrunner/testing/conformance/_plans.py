@@ -1,0 +1,168 @@
+"""Section 2 of the rules: plans."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import io
+import socket
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
+
+from flowrunner.backend import Capability
+from flowrunner.enums import RunState
+from flowrunner.plans import Call, Request
+from flowrunner.testing.conformance.scenario import Scenario
+from flowrunner.testing.conformance.verdict import NotConforming, broken, holds, proves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flowrunner.testing.conformance.world import World
+
+OPERATIONS: Final = (
+    "prepare", "submit", "observe", "run", "cancel", "result", "download", "logs", "upload", "remove", "download_file",
+    "list_runs", "list_flows", "describe", "prompt", "resume", "health",
+)  # fmt: skip
+"""The operations of a backend, each of which gives a plan."""
+
+BLOCKING: Final[tuple[tuple[Any, str], ...]] = (
+    (time, "sleep"), (time, "time"), (time, "monotonic"), (builtins, "open"), (io, "open"),
+    (socket.socket, "connect"), (subprocess.Popen, "__init__"),
+)  # fmt: skip
+"""What no plan may call; `Call` is the place for it."""
+
+
+class PlanRules(Scenario):
+    """How operations go about their work."""
+
+    @proves("2.1")
+    def test_2_1_operations_are_generators_of_steps(self) -> None:
+        """Whatever an operation yields is a request or a call."""
+        with self.world() as world:
+            self._story(world, "sync", _checking(_is_step))
+
+    @proves("2.2")
+    def test_2_2_plans_are_pure(self) -> None:
+        """While a plan runs, nothing opens a file or a socket, sleeps, or asks for the time."""
+        with self.world() as world:
+            self._story(world, "sync", _checking(_is_pure))
+
+    @proves("2.3")
+    def test_2_3_a_reference_is_enough(self) -> None:
+        """Another client, of another instance of the backend, finds the run by the text of its reference."""
+        with self.world() as world:
+            run = self.submitted(world.client())
+            word = self.live_word()
+            world.server.show(run.id, word=word)
+            other = self.attached(world, run)
+            seen = other.refresh()
+            holds("2.3", seen.vendor_status == word, f"the other client sees {seen.vendor_status!r}, not {word!r}")
+
+    @proves("2.4")
+    def test_2_4_sync_and_async_see_the_same(self) -> None:
+        """One story, told to both clients: the same states, words and requests."""
+        stories = []
+        for which in ("sync", "async"):
+            with self.world() as world:
+                told = self._story(world, which)
+                stories.append((told, [(each.method, each.url) for each in world.sent]))
+        holds("2.4", stories[0] == stories[1], f"sync: {stories[0]}; async: {stories[1]}")
+
+    def _story(self, world: World, which: str, watching: Callable[[Any], None] | None = None) -> list[Any]:
+        """A run's life, with all that the backend announces on the way."""
+        client = world.client(which)
+        if watching is not None:
+            watching(client._backend)  # noqa: SLF001 - the suite may look inside
+        can = self.backend.capabilities
+        run = self.submitted(client)
+        world.server.show(run.id, word=self.live_word())
+        told: list[Any] = [run.refresh().state]
+        if Capability.CANCEL in can:
+            told.append(self.submitted(client).cancel())
+        world.server.show(run.id, word=self.word_for(RunState.SUCCEEDED), log=["a line"], files={"a.bin": b"content"})
+        result = run.wait(timeout=60)
+        told.extend((result.status.state, len(result.artifacts)))
+        if Capability.LOGS in can:
+            told.append(list(run.logs()))
+        if Capability.LIST_RUNS in can:
+            told.append([(each.id, each.status.state) for each in client.runs()])
+        if Capability.LIST_FLOWS in can:
+            told.append([each.flow for each in client.flows()])
+        if Capability.HEALTH in can:
+            told.append(client.health().reachable)
+        return told
+
+
+def _checking(check: Callable[[str, Any], Any]) -> Callable[[Any], None]:
+    """Have every plan of a backend gone through step by step."""
+
+    def watch(backend: Any) -> None:
+        for name in OPERATIONS:
+            operation = getattr(backend, name)
+            setattr(backend, name, lambda *args, _op=operation, _name=name: check(_name, _op(*args)))
+
+    return watch
+
+
+def _is_step(name: str, plan: Any) -> Any:
+    if not inspect.isgenerator(plan):
+        broken("2.1", f"{name}() gives a {type(plan).__name__}, not a generator")
+    answer: Any = None
+    resume = plan.send
+    while True:
+        try:
+            step = resume(answer)
+        except StopIteration as end:
+            return end.value
+        holds("2.1", isinstance(step, Request | Call), f"{name}() yields a {type(step).__name__}")
+        try:
+            resume, answer = plan.send, (yield step)
+        except Exception as error:  # noqa: BLE001 - whatever the driver throws is for the plan
+            resume, answer = plan.throw, error
+
+
+def _is_pure(name: str, plan: Any) -> Any:
+    answer: Any = None
+    resume = plan.send
+    while True:
+        with _nothing_blocks(name):
+            try:
+                step = resume(answer)
+            except StopIteration as end:
+                return end.value
+        try:
+            resume, answer = plan.send, (yield step)
+        except Exception as error:  # noqa: BLE001 - as above
+            resume, answer = plan.throw, error
+
+
+@contextmanager
+def _nothing_blocks(name: str) -> Iterator[None]:
+    """Whatever blocks breaks the rule in this thread; others, such as an event loop's, go on."""
+    here = threading.get_ident()
+    patches = [patch.object(owner, attribute, _barred(name, owner, attribute, here)) for owner, attribute in BLOCKING]
+    for each in patches:
+        each.start()
+    try:
+        yield
+    finally:
+        for each in patches:
+            each.stop()
+
+
+def _barred(name: str, owner: Any, attribute: str, thread: int) -> Callable[..., Any]:
+    original = getattr(owner, attribute)
+
+    def barred(*args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != thread:
+            return original(*args, **kwargs)
+        raise NotConforming(
+            "2.2", f"{name}() calls {getattr(owner, '__name__', owner)}.{attribute}: put it into a Call"
+        )
+
+    return barred

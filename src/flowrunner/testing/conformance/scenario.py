@@ -1,0 +1,98 @@
+"""What the tests of the suite share: what the author supplied, and ways to a run that stands as a test wants it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import pytest
+
+from flowrunner.enums import RunState, WaitReason
+from flowrunner.models import SubmitOptions
+from flowrunner.states import Meaning, parse_meaning
+from flowrunner.testing.conformance.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from flowrunner.backend import Backend, Capability
+    from flowrunner.testing.conformance.server import ScriptedServer
+
+__all__ = ["LIVE", "PEOPLE", "Scenario"]
+
+LIVE: Final = frozenset({RunState.QUEUED, RunState.RUNNING, RunState.WAITING})
+PEOPLE: Final = frozenset({WaitReason.USER_INPUT, WaitReason.FLOW_SELECTION})
+
+
+class Scenario:
+    """What the author of a backend supplies; see `BackendConformance`."""
+
+    backend: ClassVar[type[Backend]]
+    settings: ClassVar[Mapping[str, Any]] = {}
+    server: ClassVar[type[ScriptedServer]]
+    words: ClassVar[Mapping[str, str | None]]
+    parameters: ClassVar[Mapping[str, Any]] = {"NAME": "Größe & <mehr> \"und\" 'so'"}
+    options: ClassVar[SubmitOptions] = SubmitOptions()
+    payload: ClassVar[bytes] = b"some bytes: \xc3\xa4\xff\x00"
+    times: ClassVar[Sequence[tuple[Any, datetime | None]]] = ()
+
+    def world(self) -> World:
+        """Fresh surroundings."""
+        return World(self.backend, self.settings, self.server())
+
+    # What there is to test
+
+    def needs(self, capability: Capability) -> None:
+        """Skip the test of something that the backend does not announce."""
+        if capability not in self.backend.capabilities:
+            pytest.skip(f"{self.backend.name} does not announce {capability.name}")
+
+    def needs_requests(self) -> None:
+        """Skip the test of something that happens to requests, for a backend that sends none."""
+        with self.world() as world:
+            if not world.client()._backend.base_url:  # noqa: SLF001 - the suite may look inside
+                pytest.skip(f"{self.backend.name} sends no requests")
+
+    def meanings(self) -> dict[str, Meaning | None]:
+        """The documented words, and what they mean; None where it is for the result to say."""
+        return {word: None if text is None else parse_meaning(text) for word, text in self.words.items()}
+
+    def words_for(self, *states: RunState) -> list[str]:
+        """The documented words of some states; of WAITING, those that no person has to answer."""
+        return [
+            word
+            for word, meaning in self.meanings().items()
+            if meaning is not None and meaning.state in states and meaning.reason not in PEOPLE
+        ]
+
+    def word_for(self, state: RunState) -> str:
+        """A documented word of a state; without one the test does not apply."""
+        found = self.words_for(state)
+        if not found:
+            pytest.skip(f"no documented word means {state}")
+        return found[0]
+
+    def live_word(self) -> str:
+        """A documented word of a run that lives."""
+        return self.words_for(RunState.RUNNING, RunState.QUEUED)[0]
+
+    def final_words(self) -> list[str]:
+        """The documented words that say how a run ended."""
+        return self.words_for(RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
+
+    # Ways to a run
+
+    def submitted(self, client: Any, **arguments: Any) -> Any:
+        """A run that was just submitted."""
+        return client.submit(self.server.flow, **arguments)
+
+    def shown(self, world: World, client: Any, word: str | None, **changes: Any) -> Any:
+        """A run that was submitted, and then seen with a word."""
+        run = self.submitted(client)
+        world.server.show(run.id, word=word, **changes)
+        run.refresh()
+        return run
+
+    def attached(self, world: World, run: Any) -> Any:
+        """The same run on another client, which has its reference and nothing else."""
+        return world.client().attach(str(run.ref))
