@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 from attrs import NOTHING, fields
 
 from flowrunner import errors, registry
-from flowrunner.backend import Capability
+from flowrunner.backend import OPERATIONS, Backend, Capability
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.config.settings import declared
 from flowrunner.enums import RunState
-from flowrunner.states import KINDS, RULES, Kind, Rule
+from flowrunner.states import KINDS, Kind, Rule
+from flowrunner.states import RULES as STATE_RULES
+from flowrunner.testing.conformance.rules import RULES, SECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flowrunner.backend import Backend
     from flowrunner.states import Meaning
 
 DOCS = Path(__file__).parent
@@ -64,7 +65,7 @@ def _meaning(meaning: Meaning) -> str:
 
 def rules() -> str:
     """The table of rules."""
-    rows = [(known.value, seen.value, rule.value) for (known, seen), rule in RULES.items()]
+    rows = [(known.value, seen.value, rule.value) for (known, seen), rule in STATE_RULES.items()]
     return table(("a run that is", "and is seen", "then"), rows)
 
 
@@ -75,7 +76,7 @@ def diagram() -> str:
         members = [state.name for state in RunState if KINDS[state] is kind]
         lines += [f"    state {kind.name} {{", *(f"        {member}" for member in members), "    }"]
     lines.append("    [*] --> SUBMITTING")
-    for (known, seen), rule in RULES.items():
+    for (known, seen), rule in STATE_RULES.items():
         if rule is Rule.TAKE and known is not seen:
             lines.append(f"    {known.name} --> {seen.name}")
     return "\n".join([*lines, "```"])
@@ -87,8 +88,7 @@ def error_table() -> str:
     for name in sorted(errors.__all__):
         cls = getattr(errors, name)
         parents = [parent.__name__ for parent in cls.__bases__ if not parent.__name__.startswith("_")]
-        first = inspect.getdoc(cls).split("\n\n")[0]
-        rows.append((f"`{name}`", ", ".join(f"`{parent}`" for parent in parents) or "`FlowrunnerError`", first))
+        rows.append((f"`{name}`", ", ".join(f"`{parent}`" for parent in parents) or "`FlowrunnerError`", _summary(cls)))
     return table(("class", "is a", "when"), rows)
 
 
@@ -128,7 +128,39 @@ def capabilities() -> str:
     return table(("", *(backend.name for backend in found)), rows)
 
 
+def operations() -> str:
+    """What a backend can define."""
+    needed = {name: f"`{capability.name}`" for capability, names in OPERATIONS.items() for name in names}
+    needed |= {"result": "", "submit": "every backend", "observe": "every backend"}
+    rows = [
+        (
+            f"`{name}({', '.join(list(inspect.signature(method).parameters)[1:])})`",
+            needed.get(name, ""),
+            _summary(method),
+        )
+        for name, method in vars(Backend).items()
+        if not name.startswith("_") and inspect.isfunction(method) and name != "state_of"
+    ]
+    return table(("operation", "capability", ""), rows)
+
+
+def _summary(documented: object) -> str:
+    return (inspect.getdoc(documented) or "").split("\n\n")[0]
+
+
+def backend_rules() -> str:
+    """The rules of the interface, by section."""
+    return "\n\n".join(f"### {number}. {title}\n\n{_rules_of(number)}" for number, title in SECTIONS.items())
+
+
+def _rules_of(section: int) -> str:
+    rows = [(number, text[0].upper() + text[1:]) for number, text in RULES.items() if number.startswith(f"{section}.")]
+    return table(("rule", ""), rows)
+
+
 PARTS = {
+    "backend_rules": backend_rules,
+    "operations": operations,
     "capabilities": capabilities,
     "exit_codes": exit_codes,
     "words": words,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping  # noqa: TC003 - annotations of settings are read at run time
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from attrs import NOTHING, Attribute, Factory, field, fields, frozen
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKEND_API",
+    "OPERATIONS",
     "Accepted",
     "Backend",
     "CancelAnswer",
@@ -71,6 +73,21 @@ class Capability(StrEnum):
     RESUME = "resume"
     RECONCILE = "reconcile"
     HEALTH = "health"
+
+
+OPERATIONS: Final[Mapping[Capability, tuple[str, ...]]] = MappingProxyType({
+    Capability.CANCEL: ("cancel",),
+    Capability.LIST_RUNS: ("list_runs",),
+    Capability.LIST_FLOWS: ("list_flows",),
+    Capability.DESCRIBE: ("describe",),
+    Capability.LOGS: ("logs",),
+    Capability.ARTIFACTS: ("result", "download"),
+    Capability.UPLOAD: ("upload", "remove", "download_file"),
+    Capability.SERVER_WAIT: ("run",),
+    Capability.RESUME: ("prompt", "resume"),
+    Capability.HEALTH: ("health",),
+})  # fmt: skip
+"""The operations that a capability stands for: who announces it defines them; of these, only `result` needs none."""
 
 
 def setting(

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from flowrunner.backend import Backend, Capability
+from flowrunner.backend import OPERATIONS, Backend, Capability
 from flowrunner.testing.conformance.scenario import Scenario
 from flowrunner.testing.conformance.verdict import holds, proves
 from flowrunner.testing.conformance.world import page, refused, says
-
-OPERATIONS: Final = {
-    Capability.CANCEL: ("cancel",),
-    Capability.LIST_RUNS: ("list_runs",),
-    Capability.LIST_FLOWS: ("list_flows",),
-    Capability.DESCRIBE: ("describe",),
-    Capability.LOGS: ("logs",),
-    Capability.ARTIFACTS: ("result", "download"),
-    Capability.UPLOAD: ("upload", "remove", "download_file"),
-    Capability.SERVER_WAIT: ("run",),
-    Capability.RESUME: ("prompt", "resume"),
-    Capability.HEALTH: ("health",),
-}
-"""The operations that a capability stands for."""
 
 
 class CapabilityRules(Scenario):

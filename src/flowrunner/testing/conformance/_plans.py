@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-from flowrunner.backend import Capability
+from flowrunner.backend import OPERATIONS, Capability
 from flowrunner.enums import RunState
 from flowrunner.plans import Call, Request
 from flowrunner.testing.conformance.scenario import Scenario
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 
     from flowrunner.testing.conformance.world import World
 
-OPERATIONS: Final = (
-    "prepare", "submit", "observe", "run", "cancel", "result", "download", "logs", "upload", "remove", "download_file",
-    "list_runs", "list_flows", "describe", "prompt", "resume", "health",
-)  # fmt: skip
+NAMES: Final = ("prepare", "submit", "observe", *sorted({name for names in OPERATIONS.values() for name in names}))
 """The operations of a backend, each of which gives a plan."""
 
 BLOCKING: Final[tuple[tuple[Any, str], ...]] = (
@@ -102,7 +99,7 @@ def _checking(check: Callable[[str, Any], Any]) -> Callable[[Any], None]:
     """Have every plan of a backend gone through step by step."""
 
     def watch(backend: Any) -> None:
-        for name in OPERATIONS:
+        for name in NAMES:
             operation = getattr(backend, name)
             setattr(backend, name, lambda *args, _op=operation, _name=name: check(_name, _op(*args)))
 
