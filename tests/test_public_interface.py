@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/reference/backend-interface.md").read_text(encoding="utf-8")
 PUBLIC = {
-    "flowrunner", "flowrunner.backend", "flowrunner.plans", "flowrunner.states", "flowrunner.enums", "flowrunner.models",
-    "flowrunner.errors", "flowrunner.answers", "flowrunner.convert", "flowrunner.secret", "flowrunner.testing.conformance",
+    "flowrunner", "flowrunner.answers", "flowrunner.backend", "flowrunner.convert", "flowrunner.enums",
+    "flowrunner.errors", "flowrunner.models", "flowrunner.plans", "flowrunner.secret", "flowrunner.states",
+    "flowrunner.testing.conformance",
 }  # fmt: skip
 SOURCES = sorted([*ROOT.glob("src/flowrunner/backends/*.py"), *ROOT.glob("examples/*/**/*.py")])
 
