@@ -877,7 +877,7 @@ def test_runs_in_a_state_by_words_that_were_taught():
 
 
 def test_runs_with_words_nobody_knows():
-    """A listed run whose word is not known is UNKNOWN, and found as such: in the list of all, since no word means it."""
+    """A listed run whose word is not known is UNKNOWN, and found so: in the list of all, since no word means it."""
     items = [listed(1), listed(2, "Resting"), {"id": "e-3"}]
     page, (request,) = play(made().list_runs(RunQuery(states=frozenset({RunState.UNKNOWN}))), reply(200, items))
     assert (request.method, request.path) == ("GET", EXECUTIONS)
