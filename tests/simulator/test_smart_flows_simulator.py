@@ -543,6 +543,23 @@ def test_document_headers(simulator, api, quirks, disposition, content_type):
 
 
 @pytest.mark.parametrize(
+    ("how", "header"),
+    [
+        ("plain", 'attachment; filename="A & \\"B\\" <?>\\\\/?.pdf"'),
+        ("encoded", "attachment; filename*=UTF-8''A%20%26%20%22B%22%20%3C%C3%A6%3E%5C%2F%E6%97%A5.pdf"),
+    ],
+)
+def test_odd_names_of_documents(simulator, api, how, header):
+    """A name of any signs has a header that can be sent: quoted, with a mark for what has no place in it, or encoded."""
+    simulator.quirks = SmartFlowsQuirks(disposition=how)
+    block = Block("0-1", "Page", {"page": Made('A & "B" <æ>\\/日.pdf')})
+    simulator.publish(SmartFlow("own", "Own", Behaviour(duration=0), blocks=(block,)))
+    (document,) = documents(api.progress(api.begin("own"))["model"])
+
+    assert header == api.get(f"/documents/{document['id']}/content").headers["content-disposition"]
+
+
+@pytest.mark.parametrize(
     ("where", "in_progress", "in_details"),
     [("both", True, True), ("progress", True, False), ("details", False, True), ("neither", False, False)],
 )

@@ -109,9 +109,10 @@ async def _content(call: Call) -> Response:
 
 
 def _disposition(call: Call, document: Document) -> dict[str, str]:
+    plain = document.name.encode("ascii", "replace").decode().replace("\\", "\\\\").replace('"', '\\"')
     names = {
-        "plain": f'filename="{document.name}"',
-        "encoded": f"filename*=UTF-8''{quote(document.name)}",
+        "plain": f'filename="{plain}"',
+        "encoded": f"filename*=UTF-8''{quote(document.name, safe='')}",
         "missing": "",
     }
     name = names[call.quirks.disposition]
