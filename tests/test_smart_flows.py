@@ -1238,7 +1238,7 @@ def test_a_run_that_waits_for_an_event(case):
     """A run that waits for an outside event is waited for, up to the timeout, and says what it waits for."""
     started = case.run(progress("Waiting", message=None, model={"urls": [{"value": "https://sign.example/7"}]}))
     case.vendor.on("GET", RUN, (200, {"id": "e-1", "state": {"waitingFor": "docusign-7"}}))
-    with pytest.raises(WaitTimeout) as caught:
+    with pytest.raises(WaitTimeout, match=r"is waiting \(waits for docusign-7\): it goes on") as caught:
         started.wait(timeout=60)
     assert (caught.value.status.reason, caught.value.status.message) == (
         WaitReason.EXTERNAL_EVENT,
