@@ -426,6 +426,14 @@ def test_what_a_run_waits_for():
     assert seen.message == "waits for docusign-7"
 
 
+def test_what_a_run_waits_for_in_other_words():
+    """A word that the configuration teaches is looked after as the vendor's own."""
+    backend = made(status_map={"signing": WORDS["waiting"]})
+    waits = reply(200, {"id": "e-1", "status": "Signing", "state": {"waitingFor": "docusign-7"}})
+    seen, _ = play(backend.observe(REF), reply(200, progress("Signing", message=None)), waits)
+    assert seen.message == "waits for docusign-7"
+
+
 @pytest.mark.parametrize(
     "answer",
     [

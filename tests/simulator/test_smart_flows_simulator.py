@@ -550,7 +550,7 @@ def test_document_headers(simulator, api, quirks, disposition, content_type):
     ],
 )
 def test_odd_names_of_documents(simulator, api, how, header):
-    """A name of any signs has a header that can be sent: quoted, with a mark for what has no place in it, or encoded."""
+    """A name of any signs has a header that can be sent: quoted, what has no place in it as a mark, or encoded."""
     simulator.quirks = SmartFlowsQuirks(disposition=how)
     block = Block("0-1", "Page", {"page": Made('A & "B" <æ>\\/日.pdf')})
     simulator.publish(SmartFlow("own", "Own", Behaviour(duration=0), blocks=(block,)))

@@ -257,7 +257,8 @@ class SmartFlows(Backend):
     def observe(self, ref: RunRef, hold: float = 0.0) -> Plan[Observation]:
         """`GET /flows/executions/{id}/progress`; `timeout` is how long the server may wait for news (documented)."""
         seen = _observation((yield from self._progress(ref, hold)))
-        if _reason_of(seen) is WaitReason.EXTERNAL_EVENT:
+        meaning = self.words.get(fold(seen.word or ""))
+        if meaning is not None and meaning.reason is WaitReason.EXTERNAL_EVENT:
             return (yield from self._with_event(ref, seen))
         return seen
 
@@ -610,11 +611,6 @@ def _seen(value: dict[str, Any], raw: bytes) -> Observation:
         finished_at=utc(details.modifiedAt) if ended else None,
         raw=raw,
     )
-
-
-def _reason_of(seen: Observation) -> WaitReason | None:
-    meaning = WORDS.get(fold(seen.word or ""))
-    return meaning.reason if meaning is not None else None
 
 
 def _event_in(response: Response) -> str | None:
