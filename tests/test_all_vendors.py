@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
+import tracemalloc
 
+import httpx
 import pytest
-from attrs import asdict
+from attrs import asdict, fields
 
 from flowrunner.backend import Capability
 from flowrunner.config import resolve
 from flowrunner.enums import CancelOutcome, Cause, RunState, WaitReason
 from flowrunner.errors import (
     AuthenticationError,
+    FlowNotFound,
+    FlowrunnerError,
     InputRequired,
     InvalidParameters,
     InvalidRequest,
+    PermissionDenied,
+    ProtocolError,
+    RateLimited,
     RunFailed,
     RunLost,
+    RunNotFound,
     SubmissionUncertain,
     UnsupportedOperation,
     WaitTimeout,
 )
-from flowrunner.models import SubmitOptions
+from flowrunner.models import RunRef, SubmitOptions
 from flowrunner.simulator import (
+    EMPLOYEES,
     Behaviour,
     DataFlowId,
     InVisionQuirks,
@@ -31,6 +41,7 @@ from flowrunner.simulator import (
     SmartFlowId,
     SmartFlowsQuirks,
 )
+from flowrunner.simulator.smart_flows_world import callback_id
 
 FLOWS = {
     "fme-flow": "Samples/austinApartments.fmw",
@@ -227,6 +238,40 @@ def test_documents_are_artifacts(serve, tmp_path):
     assert "Summary" in result.outputs
 
 
+MIB = 2**20
+
+
+@pytest.fixture
+def large(tmp_path):
+    """50 MiB of XML."""
+    file, row = tmp_path / "large.xml", "<Employee>" + "Ærø &amp; Læsø " * 64_000 + "</Employee>"
+    with file.open("wb") as out:
+        out.write(b"<Employees>")
+        while out.tell() < 50 * MIB:
+            out.write(row.encode())
+        out.write(b"</Employees>")
+    return file
+
+
+def test_a_large_payload_is_streamed(serve, large):
+    """50 MiB from disk arrive as they are, and are in memory a piece at a time, in the client and in the simulator."""
+    simulator, client = serve("smart-flows")
+    client.submit(str(SmartFlowId.REPORT), payload=b"<Employees/>")  # what is loaded and made at first stays
+    tracemalloc.start()
+    try:
+        run = client.submit(str(SmartFlowId.REPORT), payload=large)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    sent = simulator.pool.submissions()[1].notes.input
+    with large.open("rb") as file:
+        assert sent.sha256 == hashlib.file_digest(file, "sha256").hexdigest()
+    assert sent.size == large.stat().st_size >= 50 * MIB
+    assert most < 8 * MIB
+    assert run.status.state is RunState.RUNNING
+
+
 def test_a_run_asks_as_often_as_it_likes(serve):
     """A run that waits for a person raises InputRequired with the question, goes on if answered, and may ask again."""
     _, client = serve("smart-flows")
@@ -266,47 +311,6 @@ def test_a_record_that_was_cleaned_up(serve, clock):
     assert run.status.vendor_status == "Running"
 
 
-ALTERNATIVES = [
-    SmartFlowsQuirks(error_body="empty"),
-    SmartFlowsQuirks(start_status=202),
-    SmartFlowsQuirks(cancel_status=204),
-    SmartFlowsQuirks(cancel_progress=405),
-    SmartFlowsQuirks(cancel_progress=404),
-    SmartFlowsQuirks(negative_timeout="refuse"),
-    SmartFlowsQuirks(percentage="stalls"),
-    SmartFlowsQuirks(percentage="jumps"),
-    SmartFlowsQuirks(percentage="missing"),
-    SmartFlowsQuirks(warning="absent"),
-    SmartFlowsQuirks(model_in="progress"),
-    SmartFlowsQuirks(model_in="details"),
-    SmartFlowsQuirks(model_keys="plain"),
-    SmartFlowsQuirks(list_state="present"),
-    SmartFlowsQuirks(largest_page=1),
-    SmartFlowsQuirks(disposition="missing"),
-    SmartFlowsQuirks(content_type="octet-stream"),
-    SmartFlowsQuirks(words={"Success": "success", "Canceled": "Cancelled"}),
-]
-
-
-@pytest.mark.parametrize(
-    "quirks",
-    ALTERNATIVES,
-    ids=lambda quirks: (
-        ",".join(f"{k}={v}" for k, v in asdict(quirks).items() if v != getattr(type(quirks)(), k)) or "usual"
-    ),
-)
-def test_what_the_facts_leave_open(serve, quirks, tmp_path):
-    """Whichever way an open question of the facts is answered, a program sees the same."""
-    _, client = serve("smart-flows", quirks)
-    result = client.run(str(SmartFlowId.NO_INPUT), timeout=600)
-    assert [artifact.name for artifact in result.artifacts] == ["Letter.docx"]
-    assert result.artifacts[0].download(tmp_path).read_bytes().startswith(b"PK")
-    cancelled = client.submit(str(SmartFlowId.NO_INPUT))
-    assert cancelled.cancel() in {CancelOutcome.CONFIRMED, CancelOutcome.REQUESTED}
-    assert cancelled.wait(timeout=60, raise_on_failure=False).status.state is RunState.CANCELLED
-    assert {run.id for run in client.runs()} == {result.ref.id, cancelled.id}
-
-
 @pytest.mark.parametrize("word", ["UserInput", "User input", "Waiting for user input", "USER_INPUT"])
 def test_every_spelling_of_user_input(serve, word):
     """A run that asks is told, however the vendor spells that."""
@@ -326,28 +330,288 @@ def test_an_answer_that_is_taken_in_silence(serve, status):
     assert run.wait(timeout=600).status.state is RunState.SUCCEEDED
 
 
-@pytest.mark.parametrize(
-    "quirks",
-    [SmartFlowsQuirks(), SmartFlowsQuirks(long_poll="ignore")],
-    ids=lambda quirks: (
-        ",".join(f"{k}={v}" for k, v in asdict(quirks).items() if v != getattr(type(quirks)(), k)) or "usual"
-    ),
-)
-def test_held_requests(serve, manual, quirks):
-    """A server that holds requests is asked to, one that answers at once is polled, and the end is the same."""
-    simulator, client = serve("smart-flows", quirks, max_long_polls=8)
-    ended = threading.Event()
+# Whatever the servers decide where the facts leave it open
 
-    def let_time_pass():
+NUMBERS = {
+    "executions_kept_for": (1e6,),  # a short one: `test_a_record_that_was_cleaned_up`
+    "documents_kept_for": (0, 1e6),
+    "kept_for": (1e6,),
+    "largest_input": (1e6, 10),
+    "largest_page": (1, 3),
+    "longest_await": (4, 1e6),
+    "longest_poll": (0, 1, 7),
+    "most_per_second": (1, 5),
+}
+"""Values to try of the switches that take a number."""
+WORDS = {
+    SmartFlowsQuirks: {"Success": "success", "Canceled": "Cancelled", "Running": "RUNNING", "Queued": "odd"},
+    InVisionQuirks: {"Running": "RUNNING", "Succeeded": "succeeded", "Failed": "FAILED", "Pending": "odd"},
+}
+"""Other spellings, and a word that nobody knows."""
+
+
+def every(kind):
+    """A server for each value of each switch that is not the usual one."""
+    yield kind()
+    for attribute in fields(kind):
+        if attribute.name == "words":
+            values = (WORDS[kind],)
+        elif attribute.name in NUMBERS:
+            values = NUMBERS[attribute.name]
+        else:
+            values = attribute.validator.options[1:]
+        for value in values:
+            yield kind(**{attribute.name: value})
+
+
+@pytest.fixture
+def time_passes(manual):
+    """Have time pass whenever a request is held at a simulator."""
+    ended, threads = threading.Event(), []
+
+    def pass_at(simulator):
         while not ended.is_set():
             if simulator.wait_until_held(timeout=0.02):
                 manual.advance(1)
             ended.wait(0.001)
 
-    thread = threading.Thread(target=let_time_pass)
-    thread.start()
-    try:
-        assert client.run(str(SmartFlowId.NO_INPUT), timeout=600).status.state is RunState.SUCCEEDED
-    finally:
-        ended.set()
+    def start(simulator):
+        threads.append(threading.Thread(target=pass_at, args=(simulator,)))
+        threads[-1].start()
+
+    yield start
+    ended.set()
+    for thread in threads:
         thread.join()
+
+
+once = pytest.mark.parametrize("mode", ["sync"])
+"""What is asked and read is the same for both clients."""
+
+
+@pytest.fixture(params=every(SmartFlowsQuirks), ids=named)
+def smart_flows(request, serve, time_passes):
+    """A Smart Flows that decides so, and a client of it that polls."""
+    simulator, client = serve("smart-flows", request.param)
+    time_passes(simulator)
+    return simulator, client, request.param
+
+
+@once
+def test_every_smart_flows(smart_flows, tmp_path):
+    """Whatever a Smart Flows decides, runs end as they did, and their documents come down as long as they are kept."""
+    _, client, quirks = smart_flows
+    health = client.health()
+    assert (health.reachable, health.authenticated) == (True, True)
+    result = client.run(str(SmartFlowId.NO_INPUT), timeout=600)
+    assert result.status.state is RunState.SUCCEEDED
+    assert [artifact.name for artifact in result.artifacts] == ["Letter.docx"] * (quirks.model_in != "neither")
+    for artifact in result.artifacts:
+        if quirks.documents_kept_for:
+            assert artifact.download(tmp_path).read_bytes().startswith(b"PK")
+        else:
+            with pytest.raises(FlowrunnerError):
+                artifact.download(tmp_path)
+    warned = client.run(str(SmartFlowId.WARNS), timeout=600).status
+    assert (warned.state, warned.has_warnings) == (RunState.SUCCEEDED, quirks.warning == "present")
+    for flow, cause in ((SmartFlowId.FAILS, Cause.FLOW), (SmartFlowId.INTERRUPTED, Cause.INTERRUPTED)):
+        with pytest.raises(RunFailed) as failed:
+            client.run(str(flow), timeout=600)
+        assert failed.value.status.cause is cause
+
+
+@once
+def test_every_smart_flows_cancels(smart_flows):
+    """Whatever a Smart Flows decides, a run that is cancelled ends so, and one that has ended is too late."""
+    _, client, _ = smart_flows
+    run = client.submit(str(SmartFlowId.NO_INPUT))
+    assert run.cancel() in {CancelOutcome.CONFIRMED, CancelOutcome.REQUESTED}
+    assert run.wait(timeout=60, raise_on_failure=False).status.state is RunState.CANCELLED
+    assert run.status.cause is Cause.BY_US
+    done = client.run(str(SmartFlowId.NO_INPUT), timeout=600)
+    assert client.attach(done.ref).cancel() is CancelOutcome.TOO_LATE
+
+
+@once
+def test_every_smart_flows_asks(smart_flows):
+    """Whatever a Smart Flows decides, a run that asks is answered, twice, and one that waits goes on when called."""
+    simulator, client, quirks = smart_flows
+    run = client.submit(str(SmartFlowId.ASKS_TWICE))
+    for _ in range(2):
+        with pytest.raises(InputRequired) as asked:
+            run.wait(timeout=600)
+        required = asked.value.schema.get("required", [])
+        run.resume({key: "Ada" for key in required if key not in asked.value.model})
+    assert run.wait(timeout=600).status.state is RunState.SUCCEEDED
+
+    choosing = client.submit(str(SmartFlowId.CHOOSE))
+    with pytest.raises(InputRequired) as asked:
+        choosing.wait(timeout=600)
+    assert asked.value.status.reason is WaitReason.FLOW_SELECTION
+    if quirks.choice == "panel":
+        assert asked.value.schema is None
+    else:
+        (name,) = asked.value.schema["properties"]
+        choosing.resume({name: str(SmartFlowId.NO_INPUT)})
+        assert choosing.wait(timeout=600).status.state is RunState.SUCCEEDED
+
+    waiting = client.submit(str(SmartFlowId.WAITS))
+    status = waiting.wait(timeout=600, until="attention").status
+    assert (status.state, status.reason) == (RunState.WAITING, WaitReason.EXTERNAL_EVENT)
+    is_told = quirks.waiting_for != "missing" and quirks.most_per_second > 1  # it takes two requests at once
+    assert ("waits for" in status.message) == is_told
+    callback = callback_id(simulator.pool.jobs[-1])
+    assert httpx.post(f"{simulator.base_url}/api/v1/flows/callback/{callback}").is_success
+    assert waiting.wait(timeout=600).status.state is RunState.SUCCEEDED
+
+
+@once
+def test_every_smart_flows_lists(smart_flows):
+    """Whatever a Smart Flows decides, its runs are listed whole, by flow and by state; and what it has is told."""
+    _, client, quirks = smart_flows
+    done = client.run(str(SmartFlowId.NO_INPUT), timeout=600).ref.id
+    asking = client.submit(str(SmartFlowId.ASKS_ONCE))
+    asking.wait(timeout=600, until="attention")
+    assert [run.id for run in client.runs()] == [asking.id, done]
+    assert [run.id for run in client.runs(state="waiting")] == [asking.id]
+    assert [run.id for run in client.runs(state={"succeeded", "failed"})] == [done]
+    assert [run.id for run in client.runs(state="succeeded", flow=str(SmartFlowId.NO_INPUT))] == [done]
+    assert list(client.runs(state="succeeded", flow=str(SmartFlowId.ASKS_ONCE))) == []
+    assert str(SmartFlowId.REPORT) in {flow.flow for flow in client.flows()}
+    if quirks.contract == "served":
+        assert [each.name for each in client.describe(str(SmartFlowId.REPORT)).parameters] == ["Employee"]
+    else:
+        with pytest.raises((FlowNotFound, UnsupportedOperation, ProtocolError)):
+            client.describe(str(SmartFlowId.REPORT))
+
+
+@once
+def test_every_smart_flows_refuses(smart_flows, serve):
+    """Whatever a Smart Flows decides, what it refuses is an error, and starts nothing."""
+    simulator, client, quirks = smart_flows
+    with pytest.raises(FlowrunnerError):
+        client.submit("5b0c1f4e-92d3-4d0a-8a61-7c1e5f2ab0ff")
+    with pytest.raises(FlowrunnerError):
+        client.submit(str(SmartFlowId.REPORT))
+    is_denied = quirks.unknown_execution == 404 and quirks.error_body == "spring"  # any other answer may be a proxy's
+    is_limited = quirks.most_per_second == 1
+    with pytest.raises(RateLimited if is_limited else RunNotFound if is_denied else FlowrunnerError):
+        client.attach(RunRef(client.name, "smart-flows", str(SmartFlowId.REPORT), "no-such-run")).refresh()
+    assert simulator.pool.submissions() == ()
+    for payload, is_taken in ((b"<Employees/>", True), ({"id": ["1"]}, quirks.json_input == "accept")):
+        options = SubmitOptions(extra={} if isinstance(payload, bytes) else {"dataset_id": EMPLOYEES})
+        if is_taken and quirks.largest_input > 10:
+            assert client.run(str(SmartFlowId.REPORT), payload=payload, options=options).status.state == "succeeded"
+        else:
+            with pytest.raises(FlowrunnerError):
+                client.submit(str(SmartFlowId.REPORT), payload=payload, options=options)
+    _, stranger = serve("smart-flows", quirks, api_key="wrong")
+    with pytest.raises((AuthenticationError, PermissionDenied)):
+        stranger.submit(str(SmartFlowId.NO_INPUT))
+
+
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        each
+        for each in every(SmartFlowsQuirks)
+        if named(each).partition("=")[0] in {"usual", "long_poll", "wake_on", "longest_poll", "negative_timeout"}
+    ],
+    ids=named,
+)
+def test_held_requests(serve, time_passes, quirks):
+    """A server that holds requests is asked to, one that answers at once is polled, and the end is the same."""
+    simulator, client = serve("smart-flows", quirks, max_long_polls=8)
+    time_passes(simulator)
+    assert client.run(str(SmartFlowId.NO_INPUT), timeout=600).status.state is RunState.SUCCEEDED
+
+
+@pytest.fixture(params=every(InVisionQuirks), ids=named)
+def invision(request, serve, time_passes):
+    """An InVision that decides so, and a client of it."""
+    simulator, client = serve("invision", request.param)
+    time_passes(simulator)
+    return simulator, client, request.param
+
+
+@once
+def test_every_invision(invision):
+    """Whatever an InVision decides, a run ends as it says; one that is started again counts where that can be seen."""
+    _, client, quirks = invision
+    first = {"Succeeded": RunState.SUCCEEDED, "Failed": RunState.FAILED}.get(quirks.first_status)
+
+    def end(flow):
+        run = client.submit(str(flow))
+        return run.wait(timeout=600, raise_on_failure=False).status
+
+    assert end(DataFlowId.IMPORT_SALES).state is (first or RunState.SUCCEEDED)
+    assert end(DataFlowId.UPDATE_BUDGET).state is (first or RunState.FAILED)
+    if quirks.names == "accepted":
+        assert end("ImportSales").state is RunState.SUCCEEDED
+    again = end(DataFlowId.NIGHTLY_LOAD)
+    is_seen = first is None and quirks.after_crash == "Pending" and not quirks.words
+    assert (again.state, again.attempt) == (first or RunState.SUCCEEDED, 2 if is_seen else 1)
+
+
+@once
+def test_every_invision_stops(invision):
+    """Whatever an InVision decides, what was stopped inside the product ends as one of the two words there are."""
+    simulator, client, quirks = invision
+    run = client.submit(FLOWS["invision"])
+    simulator.pool.cancel(1)
+    ends = {"Succeeded": RunState.SUCCEEDED, "Failed": RunState.FAILED}
+    status = run.wait(timeout=600, raise_on_failure=False).status
+    assert status.state is ends[quirks.first_status if quirks.first_status in ends else quirks.aborted]
+
+
+@once
+def test_every_invision_awaits(invision):
+    """Whatever an InVision decides, an awaited run ends so; where the answer is cut or a fault, it is not known."""
+    _, client, quirks = invision
+    if quirks.longest_await == 4:
+        with pytest.raises(SubmissionUncertain):
+            client.run(FLOWS["invision"], server_wait=True, timeout=600)
+        return
+    assert client.run(FLOWS["invision"], server_wait=True, timeout=600).status.state is RunState.SUCCEEDED
+    with pytest.raises(SubmissionUncertain if quirks.failed_await == 500 else RunFailed):
+        client.run(str(DataFlowId.UPDATE_BUDGET), server_wait=True, timeout=600)
+
+
+@once
+def test_every_invision_refuses(invision, serve):
+    """Whatever an InVision decides, what it refuses is an error, and starts nothing; a 500 leaves that open."""
+    simulator, client, quirks = invision
+    kind = {404: (FlowNotFound, ProtocolError), 500: SubmissionUncertain}[quirks.unknown_flow]
+    with pytest.raises(kind):
+        client.submit("5b0c1f4e-92d3-4d0a-8a61-7c1e5f2ab0ff")
+    is_denied = quirks.unknown_run == 404 and quirks.error_body == "json"  # any other answer may be a proxy's
+    with pytest.raises(RunNotFound if is_denied else FlowrunnerError):
+        client.attach(RunRef(client.name, "invision", FLOWS["invision"], "no-such-run")).refresh()
+    stranger_at, stranger = serve("invision", quirks, api_key="wrong")
+    kind = {401: AuthenticationError, 403: PermissionDenied, 500: SubmissionUncertain}[quirks.bad_key]
+    with pytest.raises(kind):
+        stranger.submit(FLOWS["invision"])
+    assert (simulator.pool.submissions(), stranger_at.pool.submissions()) == ((), ())
+
+
+@once
+def test_every_invision_under_load(invision):
+    """Whatever an InVision decides, a start while others wait waits too, or is sent again when it is told to be."""
+    simulator, client, _ = invision
+    for _ in range(3):
+        simulator.pool.submit(FLOWS["invision"])
+    run = client.submit(FLOWS["invision"])
+    assert len(simulator.pool.submissions()) == 4
+    assert run.wait(timeout=600, raise_on_failure=False).status.state.is_final
+
+
+@pytest.mark.parametrize("kept", [0, 10])
+def test_an_invision_that_keeps_no_runs(serve, clock, kept):
+    """A run that was seen and is no longer there is LOST, with what was known last."""
+    _, client = serve("invision", InVisionQuirks(kept_for=kept))
+    run = client.submit(FLOWS["invision"])
+    run.refresh()
+    clock.advance(3600)
+    with pytest.raises(RunLost):
+        run.wait(timeout=600)
+    assert run.status.vendor_status == "Running"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flowrunner import events
 from flowrunner.backend import Prompt, RunQuery, Submission
-from flowrunner.backends.smart_flows import PAGE, WORDS, SmartFlows, SmartFlowsSettings
+from flowrunner.backends.smart_flows import PAGE, WORDS, WRITTEN, SmartFlows, SmartFlowsSettings
 from flowrunner.config import resolve
 from flowrunner.enums import CancelOutcome, Cause, RunState, WaitReason
 from flowrunner.errors import (
@@ -426,6 +426,14 @@ def test_what_a_run_waits_for():
     assert seen.message == "waits for docusign-7"
 
 
+def test_what_a_run_waits_for_in_other_words():
+    """A word that the configuration teaches is looked after as the vendor's own."""
+    backend = made(status_map={"signing": WORDS["waiting"]})
+    waits = reply(200, {"id": "e-1", "status": "Signing", "state": {"waitingFor": "docusign-7"}})
+    seen, _ = play(backend.observe(REF), reply(200, progress("Signing", message=None)), waits)
+    assert seen.message == "waits for docusign-7"
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -738,13 +746,17 @@ def listed(number, word="Success", flow="f-1"):
     return {"id": f"e-{number}", "status": word, "flow": {"id": flow, "displayName": "x", "type": "flow"}}
 
 
+def place(page):
+    """The query that asks for a page of runs, by both of the names that the vendor documents."""
+    size = str(PAGE)
+    return {"page": str(page), "size": size, "pageNumber": str(page), "pageSize": size, "sort": "createdAt,desc"}
+
+
 def test_a_page_of_runs():
     """Runs come newest first, a page at a time, each with its flow and status; there is no state to be had."""
     page, (request,) = play(made().list_runs(RunQuery()), reply(200, [listed(1), listed(2, "Running", "f-2")]))
-    assert (request.path, dict(request.query)) == (
-        EXECUTIONS,
-        {"page": "0", "size": str(PAGE), "sort": "createdAt,desc"},
-    )
+    assert (request.method, request.path) == ("GET", EXECUTIONS)
+    assert dict(request.query) == place(0)
     assert [(item.id, item.flow, item.observation.word) for item in page.items] == [
         ("e-1", "f-1", "Success"),
         ("e-2", "f-2", "Running"),
@@ -761,19 +773,122 @@ def test_runs_of_a_flow():
     assert page.items[0].flow == ""
 
 
+DONE = RunQuery(states=frozenset({RunState.SUCCEEDED}))
+
+
+def asked_words(request):
+    """The words that a filter lets pass."""
+    (node,) = request.json["group"]["nodes"]
+    assert request.json == {"group": {"type": "and", "nodes": [{"condition": node["condition"]}]}}
+    assert (node["condition"]["key"], node["condition"]["operator"]) == ("status", "in")
+    return node["condition"]["values"]
+
+
 def test_runs_in_a_state():
-    """States are sorted out here, words the configuration teaches among them."""
+    """States are asked for by the vendor's filter, a page at a time; asking changes nothing, so it is repeatable."""
+    page, (request,) = play(made().list_runs(DONE), reply(200, [listed(1), listed(2, "Warning")]))
+    assert (request.method, request.path, request.repeatable) == ("POST", f"{EXECUTIONS}/filter", True)
+    assert (dict(request.query), asked_words(request)) == (place(0), ["Success", "Warning"])
+    assert [item.id for item in page.items] == ["e-1", "e-2"]
+
+    page, (request,) = play(made().list_runs(DONE, page.next), reply(200, []))
+    assert (request.path, dict(request.query)) == (f"{EXECUTIONS}/filter", place(1))
+    assert (page.items, page.next) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (RunState.QUEUED, ["Queued"]),
+        (RunState.RUNNING, ["Running"]),
+        (
+            RunState.WAITING,
+            ["UserInput", "User input", "User Input", "Waiting for user input", "SelectFlow", "Waiting"],
+        ),
+        (RunState.SUCCEEDED, ["Success", "Warning"]),
+        (RunState.FAILED, ["Error", "Interrupted"]),
+        (RunState.CANCELLED, ["Canceled", "Cancelled"]),
+    ],
+)
+def test_the_words_of_a_state(state, words):
+    """A state is asked for by every word that means it, in every documented spelling."""
+    assert asked_words(next(made().list_runs(RunQuery(states=frozenset({state}))))) == words
+
+
+def test_every_word_can_be_asked_for():
+    """No word of the table is without a spelling."""
+    assert {fold(word) for word in WRITTEN} == set(WORDS)
+
+
+@pytest.mark.parametrize("flow", [None, FLOW])
+@pytest.mark.parametrize("state", [RunState.LOST, RunState.SUBMITTING, RunState.CANCELLING])
+def test_runs_in_a_state_that_is_never_shown(state, flow):
+    """A state that no word means has no runs, and nobody is asked."""
+    page, asked = play(made().list_runs(RunQuery(states=frozenset({state}), flow=flow)))
+    assert (page.items, page.next, asked) == ((), None, [])
+
+
+def test_a_server_that_ignores_the_filter():
+    """States are sorted out here, too: what a filter lets pass all the same is not shown."""
+    page, _ = play(made().list_runs(DONE), reply(200, [listed(1), listed(2, "Error"), listed(3, "Resting")]))
+    assert [item.id for item in page.items] == ["e-1"]
+    page, _ = play(made().list_runs(DONE), reply(200, [listed(2, "Error")]))
+    assert (page.items, page.next is None) == ((), False)  # only an empty page is the last
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 422, 500, 501])
+def test_a_server_without_a_filter(status):
+    """Where the filter is refused, the list of all is read instead, to its end, and states are sorted out here."""
+    page, asked = play(made().list_runs(DONE), Response(status), reply(200, [listed(1), listed(2, "Error")]))
+    assert [(request.method, request.path) for request in asked] == [
+        ("POST", f"{EXECUTIONS}/filter"),
+        ("GET", EXECUTIONS),
+    ]
+    assert [item.id for item in page.items] == ["e-1"]
+    page, (request,) = play(made().list_runs(DONE, page.next), reply(200, [listed(3)]))
+    assert (request.method, request.path, dict(request.query)) == ("GET", EXECUTIONS, place(1))
+    assert [item.id for item in page.items] == ["e-3"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(Response(401), AuthenticationError), (Response(403), PermissionDenied), (Response(503), VendorError)],
+)
+def test_a_filter_that_fails(answer, kind):
+    """An answer that is about something else than the filter is the error it is."""
+    assert type(failing(made().list_runs(DONE), answer)) is kind
+
+
+def test_a_filter_that_is_refused_halfway():
+    """A page of a filter that fails after others is an error: the same page of the list of all is another."""
+    page, _ = play(made().list_runs(DONE), reply(200, [listed(1)]))
+    assert type(failing(made().list_runs(DONE, page.next), reply(500, {"message": "x"}))) is VendorError
+
+
+def test_runs_of_a_flow_in_a_state():
+    """Of one flow its own list is read, and states are sorted out here: how a filter finds a flow is not known."""
+    query = RunQuery(states=frozenset({RunState.FAILED}), flow="f-1")
+    page, (request,) = play(made().list_runs(query), reply(200, [listed(1), listed(2, "Error")]))
+    assert (request.method, request.path) == ("GET", f"{API}/flows/f-1/executions")
+    assert [item.id for item in page.items] == ["e-2"]
+
+
+def test_runs_in_a_state_by_words_that_were_taught():
+    """How a taught word is written is not known: the list of all is read where one means what is asked for."""
     items = [listed(1), listed(2, "User input"), listed(3, "Resting"), listed(4, "Error"), listed(5, "Taught")]
-    backend = made(status_map={"taught": WORDS["error"]})
+    backend = made(status_map={"taught": WORDS["error"], "interrupted": WORDS["success"]})
     query = RunQuery(states=frozenset({RunState.FAILED, RunState.WAITING}))
-    page, _ = play(backend.list_runs(query), reply(200, items))
+    page, (request,) = play(backend.list_runs(query), reply(200, items))
+    assert (request.method, request.path) == ("GET", EXECUTIONS)
     assert [item.id for item in page.items] == ["e-2", "e-4", "e-5"]
+    assert asked_words(next(backend.list_runs(DONE))) == ["Success", "Warning", "Interrupted"]
 
 
 def test_runs_with_words_nobody_knows():
-    """A listed run whose word is not known is UNKNOWN, and found as such."""
+    """A listed run whose word is not known is UNKNOWN, and found so: in the list of all, since no word means it."""
     items = [listed(1), listed(2, "Resting"), {"id": "e-3"}]
-    page, _ = play(made().list_runs(RunQuery(states=frozenset({RunState.UNKNOWN}))), reply(200, items))
+    page, (request,) = play(made().list_runs(RunQuery(states=frozenset({RunState.UNKNOWN}))), reply(200, items))
+    assert (request.method, request.path) == ("GET", EXECUTIONS)
     assert [item.id for item in page.items] == ["e-2", "e-3"]
 
 
@@ -782,7 +897,6 @@ def test_the_last_page():
     backend = made()
     for listing in (lambda cursor: backend.list_runs(RunQuery(), cursor), backend.list_flows):
         page, _ = play(listing(None), reply(200, [listed(1)] * PAGE))
-        assert page.next == 1
         page, (request,) = play(listing(page.next), reply(200, []))
         assert (page.items, page.next) == ((), None)
         assert dict(request.query)["page"] == "1"
@@ -930,6 +1044,7 @@ def every_plan():
         backend.resume(REF, {}),
         backend.cancel(REF),
         backend.list_runs(RunQuery(states=frozenset({RunState.UNKNOWN}))),
+        backend.list_runs(DONE),
         backend.list_flows(),
         backend.describe(FLOW),
         backend.health(),
@@ -1131,7 +1246,7 @@ def test_a_run_that_waits_for_an_event(case):
     """A run that waits for an outside event is waited for, up to the timeout, and says what it waits for."""
     started = case.run(progress("Waiting", message=None, model={"urls": [{"value": "https://sign.example/7"}]}))
     case.vendor.on("GET", RUN, (200, {"id": "e-1", "state": {"waitingFor": "docusign-7"}}))
-    with pytest.raises(WaitTimeout) as caught:
+    with pytest.raises(WaitTimeout, match=r"is waiting \(waits for docusign-7\): it goes on") as caught:
         started.wait(timeout=60)
     assert (caught.value.status.reason, caught.value.status.message) == (
         WaitReason.EXTERNAL_EVENT,

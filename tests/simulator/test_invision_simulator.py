@@ -358,3 +358,39 @@ def test_quirks_are_checked():
         InVisionQuirks(bad_key=404)
     with pytest.raises(ValueError, match="kept_for"):
         InVisionQuirks(kept_for=-1)
+
+
+@pytest.mark.parametrize(
+    ("how", "body", "taken"),
+    [
+        ("ignored", b'{"globalArguments": {"year": 2024}}', {}),
+        ("ignored", b"{", {}),
+        ("taken", b'{"globalArguments": {"year": 2024}}', {"year": 2024}),
+        ("taken", b"{}", {}),
+        ("taken", b"", {}),
+        ("taken", b"{", None),
+        ("taken", b"[" * 100_000, None),
+        ("taken", b"[]", None),
+        ("taken", b'{"globalArguments": 5}', None),
+    ],
+)
+def test_arguments(simulator, api, how, body, taken):
+    """No body is documented: it is ignored, or its arguments are the run's; what cannot be read starts nothing."""
+    simulator.quirks = InVisionQuirks(arguments=how)
+
+    answer = api.post(f"{IMPORT}/start", content=body)
+
+    assert (500 if taken is None else 200) == answer.status_code
+    assert ([] if taken is None else [taken]) == [dict(job.parameters) for job in simulator.pool.submissions()]
+
+
+@pytest.mark.parametrize(("how", "status"), [("pending", 200), (429, 429), (503, 503)])
+def test_throttling(simulator, api, how, status):
+    """Under load a run waits its turn (documented), or may be refused as long as others wait."""
+    simulator.quirks = InVisionQuirks(throttling=how)
+
+    answers = [api.post(f"{IMPORT}/start") for _ in range(3)]
+
+    assert [200, 200, status] == [answer.status_code for answer in answers]
+    assert (None if status == 200 else "5") == answers[2].headers.get("retry-after")
+    assert len(simulator.pool.submissions()) == (3 if status == 200 else 2)

@@ -62,6 +62,7 @@ API: Final = "/api/v1"
 EXECUTIONS: Final = API + "/flows/executions"
 PAGE: Final = 100
 """Items asked for a page; a server may give fewer and says no total, so an empty page is the end."""
+NEWEST_FIRST: Final = ("sort", "createdAt,desc")
 HOLD_MARGIN: Final = 15.0
 """Seconds a held request may last longer than asked, before we give it up."""
 DEFAULT_HOLD: Final = 30.0
@@ -85,6 +86,25 @@ WORDS: Final[Mapping[str, Meaning]] = {
     "cancelled": Meaning(RunState.CANCELLED, cause=Cause.UNSPECIFIED),
     "interrupted": Meaning(RunState.FAILED, cause=Cause.INTERRUPTED),
 }
+WRITTEN: Final = (
+    "Queued",
+    "Running",
+    "UserInput",
+    "User input",
+    "User Input",
+    "Waiting for user input",
+    "SelectFlow",
+    "Waiting",
+    "Success",
+    "Warning",
+    "Error",
+    "Canceled",
+    "Cancelled",
+    "Interrupted",
+)
+"""Those words in every spelling that the vendor documents: a filter may compare them as they are written."""
+REFUSALS: Final = frozenset({400, 404, 405, 422, 500, 501})
+"""Answers to a filter that the server does not have, or not so (assumed: no page says which it would be)."""
 
 
 @frozen(kw_only=True)
@@ -238,7 +258,8 @@ class SmartFlows(Backend):
     def observe(self, ref: RunRef, hold: float = 0.0) -> Plan[Observation]:
         """`GET /flows/executions/{id}/progress`; `timeout` is how long the server may wait for news (documented)."""
         seen = _observation((yield from self._progress(ref, hold)))
-        if _reason_of(seen) is WaitReason.EXTERNAL_EVENT:
+        meaning = self.words.get(fold(seen.word or ""))
+        if meaning is not None and meaning.reason is WaitReason.EXTERNAL_EVENT:
             return (yield from self._with_event(ref, seen))
         return seen
 
@@ -370,13 +391,42 @@ class SmartFlows(Backend):
     # Listing
 
     def list_runs(self, query: RunQuery, cursor: Any = None) -> Plan[Page[Listed]]:
-        """`GET /flows/executions`, or `/flows/{flow}/executions`, newest first; states are sorted out here."""
-        page = cursor or 0
-        address = EXECUTIONS if query.flow is None else API + path("flows", query.flow, "executions")
-        items = yield from self._page(address, page, ("sort", "createdAt,desc"))
+        """The runs of asked states by a filter, where the server has one; else a list of all. Newest first.
+
+        States are sorted out here all the same, since a list has them all and a server may ignore a filter.
+        """
+        words = self._words_for(query)
+        if words == []:  # no run is ever shown so
+            return Page(())
+        by_filter, page = cursor or (words is not None, 0)
+        items = (yield from self._filtered(words, page)) if by_filter else None
+        if items is None:
+            by_filter = False
+            items = yield from self._page(_runs_of(query.flow), page, NEWEST_FIRST)
         listed = [_listed(item, query.flow or "") for item in items]
         wanted = [each for each in listed if not query.states or self._shown(each.observation) in query.states]
-        return Page(tuple(wanted), page + 1 if items else None)
+        return Page(tuple(wanted), (by_filter, page + 1) if items else None)
+
+    def _words_for(self, query: RunQuery) -> list[str] | None:
+        """The words to filter by; None where a filter could not find all that is asked for.
+
+        No word stands for UNKNOWN, and how a word that the configuration teaches is written is not known. Of one flow
+        its own list is asked for: that is documented, and under which key a filter would find a flow is not.
+        """
+        if not query.states or RunState.UNKNOWN in query.states:
+            return None
+        meant = {word for word, meaning in self.words.items() if meaning.state in query.states}
+        if meant and (query.flow is not None or not meant <= WORDS.keys()):
+            return None
+        return [word for word in WRITTEN if fold(word) in meant]
+
+    def _filtered(self, words: list[str] | None, page: int) -> Plan[list[Any] | None]:
+        """`POST /flows/executions/filter`, which only asks; None where the first page of it is refused."""
+        condition = {"key": "status", "operator": "in", "values": words}
+        node = {"group": {"type": "and", "nodes": [{"condition": condition}]}}
+        request = Request("POST", EXECUTIONS + "/filter", query=_place(page, NEWEST_FIRST), json=node)
+        response = yield from send(request)
+        return None if page == 0 and response.status in REFUSALS else _items_in(response)
 
     def _shown(self, seen: Observation) -> RunState:
         """The state in which a listed run is shown."""
@@ -394,14 +444,7 @@ class SmartFlows(Backend):
         return Page(infos, page + 1 if items else None)
 
     def _page(self, address: str, page: int, order: tuple[str, str]) -> Plan[list[Any]]:
-        query = (("page", str(page)), ("size", str(PAGE)), order)
-        response = yield from send(Request("GET", address, query=query))
-        if not response.is_success:
-            raise _error_in(response)
-        items = json_of(response)
-        if not isinstance(items, list):
-            raise ProtocolError("the vendor answered a list with something else", http_status=response.status)
-        return items
+        return _items_in((yield from send(Request("GET", address, query=_place(page, order)))))
 
     def describe(self, flow: str) -> Plan[FlowSpec]:
         """`POST /flows/{flow}/contract`, which is documented as still to come: most servers have no description."""
@@ -571,14 +614,33 @@ def _seen(value: dict[str, Any], raw: bytes) -> Observation:
     )
 
 
-def _reason_of(seen: Observation) -> WaitReason | None:
-    meaning = WORDS.get(fold(seen.word or ""))
-    return meaning.reason if meaning is not None else None
-
-
 def _event_in(response: Response) -> str | None:
     event = _mapping(object_of(response).get("state")).get("waitingFor")
     return event if isinstance(event, str) and event else None
+
+
+def _runs_of(flow: str | None) -> str:
+    return EXECUTIONS if flow is None else API + path("flows", flow, "executions")
+
+
+def _place(page: int, order: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """Where in a list to read. Its parameters have two documented names each: a server reads those that it knows."""
+    return (
+        ("page", str(page)),
+        ("size", str(PAGE)),
+        ("pageNumber", str(page)),
+        ("pageSize", str(PAGE)),
+        order,
+    )
+
+
+def _items_in(response: Response) -> list[Any]:
+    if not response.is_success:
+        raise _error_in(response)
+    items = json_of(response)
+    if not isinstance(items, list):
+        raise ProtocolError("the vendor answered a list with something else", http_status=response.status)
+    return items
 
 
 def _listed(item: Any, asked: str) -> Listed:

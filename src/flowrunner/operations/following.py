@@ -200,7 +200,7 @@ class Watching:
 
 
 def _wait_timeout(record: RunRecord, deadline: Deadline) -> WaitTimeout:
-    return WaitTimeout(
-        f"the run has not ended within {deadline.length:g} s and is {record.status.state}: it goes on, wait again",
-        status=record.status,
-    )
+    status = record.status
+    reason = f" ({status.message})" if status.state is RunState.WAITING and status.message else ""
+    text = f"the run has not ended within {deadline.length:g} s and is {status.state}{reason}: it goes on, wait again"
+    return WaitTimeout(text, status=status)

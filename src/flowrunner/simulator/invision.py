@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from hmac import compare_digest
@@ -62,7 +63,10 @@ async def _refuse(world: InVisionWorld, _: Request, error: Refusal) -> Response:
         "html": lambda text, status: HTMLResponse(f"<html><body><h1>{text}</h1></body></html>", status),
         "empty": lambda _, status: Response(status_code=status),
     }
-    return shapes[world.quirks.error_body](error.message, error.status)
+    response = shapes[world.quirks.error_body](error.message, error.status)
+    if error.status in (429, 503):
+        response.headers["retry-after"] = "5"
+    return response
 
 
 async def _guarded(handler: Handler, world: InVisionWorld, request: Request) -> Response:
@@ -82,15 +86,32 @@ def _asked(request: Request, name: str) -> str | None:
 
 
 async def _start(world: InVisionWorld, request: Request) -> Response:
-    """Start a run; no body is documented, and none is looked at."""
+    """Start a run."""
     if world.quirks.content_type == "required" and not _is_json(request):
         raise Refusal(415, "Unsupported Media Type")
-    job = world.pool.submit(_find_flow(world, request).id, adapt=unpaused)
+    flow, arguments = _find_flow(world, request), await _arguments(world, request)
+    if isinstance(world.quirks.throttling, int) and any(job.state is JobState.QUEUED for job in world.pool.jobs):
+        raise Refusal(world.quirks.throttling, "Too many executions are waiting.")
+    job = world.pool.submit(flow.id, arguments, adapt=unpaused)
     if (_asked(request, "await") or "").lower() == "true":
         return await _end(world, job)
     own = _word(world, job)
     first = own if world.quirks.first_status == "own" else world.quirks.first_status
     return _answer(world, job, first)
+
+
+async def _arguments(world: InVisionWorld, request: Request) -> Mapping[str, Any]:
+    """Return the arguments in a body; that there may be one is not documented."""
+    if world.quirks.arguments == "ignored":
+        return {}
+    try:
+        body = json.loads(await request.body() or b"{}")
+    except (ValueError, RecursionError):
+        body = None
+    found = body.get("globalArguments", {}) if isinstance(body, dict) else None
+    if not isinstance(found, dict):
+        raise Refusal(500, "Internal Server Error")
+    return found
 
 
 def _is_json(request: Request) -> bool:

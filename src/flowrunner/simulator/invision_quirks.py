@@ -25,6 +25,10 @@ class InVisionQuirks:
             the header, or "refuse" with 400.
         content_type: Whether a start without `Content-Type: application/json` is "accepted" or refused with 415, as by
             some releases: "required".
+        arguments: Whether a start looks at a body: "ignored", or "taken", with what `globalArguments` has as the run's
+            parameters, as a sister product sends it.
+        throttling: What a start does while others wait for a worker: the run is "pending" as they are, or 429 or 503 is
+            answered, and nothing starts.
         unknown_flow: The answer to an unknown Data Flow: 404 or 500.
         unknown_run: The answer to an unknown run: 404 or 500.
         names: Whether a Data Flow is found by its name too, as up to release 2.7: "refused" or "accepted".
@@ -43,6 +47,8 @@ class InVisionQuirks:
     bad_key: Literal[401, 403, 500] = one_of(401, 403, 500)
     two_keys: Literal["accept", "refuse"] = one_of("accept", "refuse")
     content_type: Literal["accepted", "required"] = one_of("accepted", "required")
+    arguments: Literal["ignored", "taken"] = one_of("ignored", "taken")
+    throttling: Literal["pending", 429, 503] = one_of("pending", 429, 503)
     unknown_flow: Literal[404, 500] = one_of(404, 500)
     unknown_run: Literal[404, 500] = one_of(404, 500)
     names: Literal["refused", "accepted"] = one_of("refused", "accepted")

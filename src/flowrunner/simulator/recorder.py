@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 MASK = "***"
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 _SECRET_KEYS = frozenset({"fmetoken", "token", "api_key"})
-_SECRET_JSON = re.compile(rb'("password"\s*:\s*")(?:[^"\\]|\\.)*')
+_SECRET_JSON = re.compile(rb'("(?:password|responseParams)"\s*:\s*")(?:[^"\\]|\\.)*')
+_LOGIN = re.compile(r"/login(/\w+)?$|/oauth2$")
 _SECRET_FIELDS = re.compile(rb"(?i)((?:^|&)(?:fmetoken|token|api_key|password)=)[^&]*")
 
 
@@ -86,7 +87,7 @@ def _mask(path: str, content_type: str, body: bytes) -> bytes:
     """Return a body without the secrets it has by what it is: a form, or a login."""
     if content_type.startswith("application/x-www-form-urlencoded"):
         return _SECRET_FIELDS.sub(rb"\1***", body)
-    return _SECRET_JSON.sub(rb"\1***", body) if path.endswith("/login") else body
+    return _SECRET_JSON.sub(rb"\1***", body) if _LOGIN.search(path) else body
 
 
 class Recorder(Sequence[RecordedRequest]):

@@ -1,4 +1,4 @@
-"""Data that a caller sends, read as it comes in: measured, checked and counted, never kept as a whole."""
+"""Data that a caller sends, read as it comes in: measured, checked and counted, and kept if it is small."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Literal, Protocol
 from xml.parsers import expat
 
-from attrs import frozen
+from attrs import field, frozen
 
 from flowrunner.simulator.wire import KEPT
 
@@ -31,6 +31,7 @@ class Input:
         size: In bytes.
         sha256: Its digest, in hexadecimal.
         records: How many records it has: of XML the elements right below the root, of JSON the items of `id`.
+        content: The data itself; None if it is too large to be kept.
     """
 
     form: Form
@@ -38,6 +39,7 @@ class Input:
     size: int
     sha256: str
     records: int = 0
+    content: bytes | None = field(default=None, eq=False, repr=False)
 
 
 class _Reader(Protocol):
@@ -60,15 +62,18 @@ async def read_input(content_type: str, chunks: AsyncIterator[bytes]) -> Input:
     Raises:
         UnreadableError: It is not well-formed, or XML with a document type.
     """
-    digest, size, reader = hashlib.sha256(), 0, None
+    digest, size, reader, kept = hashlib.sha256(), 0, None, bytearray()
     async for chunk in chunks:
         digest.update(chunk)
         size += len(chunk)
+        kept += chunk[: KEPT - len(kept)]
         reader = reader or _reader_for(chunk)
         if reader is not None:
             reader.feed(chunk)
     form: Form = "none" if reader is None else reader.form
-    return Input(form, content_type, size, digest.hexdigest(), 0 if reader is None else reader.close())
+    records = 0 if reader is None else reader.close()
+    content = bytes(kept) if size == len(kept) else None
+    return Input(form, content_type, size, digest.hexdigest(), records, content)
 
 
 def _reader_for(chunk: bytes) -> _Reader | None:

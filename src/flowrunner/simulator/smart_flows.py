@@ -10,12 +10,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from flowrunner.simulator import smart_flows_bodies as bodies
+from flowrunner.simulator import smart_flows_executions as executions
+from flowrunner.simulator import smart_flows_logins as logins
 from flowrunner.simulator.refusals import Refusal
-from flowrunner.simulator.smart_flows_accounts import READ_DOCUMENTS, READ_FLOWS, SCOPES, describe_user
+from flowrunner.simulator.smart_flows_accounts import READ_ALL, READ_DOCUMENTS, READ_FLOWS, describe_user
 from flowrunner.simulator.smart_flows_calls import error_answers, guarded, open_to_all
-from flowrunner.simulator.smart_flows_executions import OPEN_ROUTES as OPEN_EXECUTION_ROUTES
-from flowrunner.simulator.smart_flows_executions import ROUTES as EXECUTION_ROUTES
 from flowrunner.simulator.smart_flows_lists import list_page
+from flowrunner.simulator.smart_flows_world import notes_of
 
 if TYPE_CHECKING:
     from flowrunner.simulator.engine import Job
@@ -33,36 +34,16 @@ def routes(world: SmartFlowsWorld) -> list[BaseRoute]:
     return [
         *(
             Route(BASE + path, partial(open_to_all, handler, world), methods=[method])
-            for method, path, handler in (*_OPEN_ROUTES, *OPEN_EXECUTION_ROUTES)
+            for method, path, handler in (*logins.OPEN_ROUTES, *executions.OPEN_ROUTES)
         ),
         *(
             Route(BASE + path, partial(guarded, handler, scope, world), methods=[method])
-            for method, path, scope, handler in (*EXECUTION_ROUTES, *_ROUTES)
+            for method, path, scope, handler in (*logins.ROUTES, *executions.ROUTES, *_ROUTES)
         ),
     ]
 
 
 # Who
-
-
-async def _ways_in(_: Call) -> Response:
-    """Tell anybody how to log in."""
-    method = {"methodType": "password", "id": "native", "displayName": "Smart Flows"}
-    login = {"enabled": True}
-    return JSONResponse({"login": login, "resetPasswordSupported": False, "oauth2": [], "methods": [method]})
-
-
-async def _log_in(call: Call) -> Response:
-    """Give a token for a name and a password; it has the scopes asked for, or all."""
-    body, accounts = await call.object(), call.world.accounts
-    user, password, scope = body.get("username"), body.get("password"), body.get("scope")
-    if not isinstance(user, str) or not isinstance(password, str):
-        raise Refusal(400, "username and password must not be null")
-    if not accounts.knows(user, password):
-        raise Refusal(call.quirks.bad_credential, "Bad credentials")
-    scopes = [each for each in SCOPES if each in str(scope).split()] if scope else SCOPES
-    token = {"scope": " ".join(scopes), "token": accounts.issue_token(user, scopes)}
-    return JSONResponse({"user": describe_user(user), "tokens": [token]})
 
 
 async def _me(call: Call) -> Response:
@@ -86,6 +67,35 @@ async def _flow(call: Call) -> Response:
     return JSONResponse(bodies.flow_summary(call.flow(call.named)))
 
 
+async def _contract(call: Call) -> Response:
+    """Describe what a flow takes and gives, which is documented as still to come."""
+    flow = call.flow(call.named)
+    if isinstance(call.quirks.contract, int):
+        raise Refusal(call.quirks.contract, "To be implemented")
+    return JSONResponse(bodies.contract(flow))
+
+
+async def _data(call: Call) -> Response:
+    """Describe what an execution was given."""
+    return JSONResponse(bodies.data(_find_data(call)))
+
+
+async def _data_content(call: Call) -> Response:
+    """Give back what an execution was given; what is too large was not kept."""
+    job = _find_data(call)
+    given = notes_of(job).input
+    if given is None or given.content is None:
+        raise Refusal(call.quirks.unknown_document, "The data was too large to be kept.")
+    return Response(given.content, media_type=bodies.data(job)["contentType"])
+
+
+def _find_data(call: Call) -> Job:
+    job = call.world.find_data(call.named)
+    if job is None:
+        raise Refusal(call.quirks.unknown_document, "There is no such data.")
+    return call.checked(job)
+
+
 async def _document(call: Call) -> Response:
     return JSONResponse(bodies.document(call.world, *_find_document(call)))
 
@@ -99,9 +109,10 @@ async def _content(call: Call) -> Response:
 
 
 def _disposition(call: Call, document: Document) -> dict[str, str]:
+    plain = document.name.encode("ascii", "replace").decode().replace("\\", "\\\\").replace('"', '\\"')
     names = {
-        "plain": f'filename="{document.name}"',
-        "encoded": f"filename*=UTF-8''{quote(document.name)}",
+        "plain": f'filename="{plain}"',
+        "encoded": f"filename*=UTF-8''{quote(document.name, safe='')}",
         "missing": "",
     }
     name = names[call.quirks.disposition]
@@ -121,13 +132,10 @@ _ROUTES: tuple[tuple[str, str, str | None, Handler], ...] = (
     ("GET", "/system/info", None, _info),
     ("GET", "/flows", READ_FLOWS, _flows),
     ("GET", "/flows/{id}", READ_FLOWS, _flow),
+    ("POST", "/flows/{id}/contract", READ_FLOWS, _contract),
+    ("GET", "/data/{id}", READ_ALL, _data),
+    ("GET", "/data/{id}/content", READ_ALL, _data_content),
     ("GET", "/documents/{id}", READ_DOCUMENTS, _document),
     ("GET", "/documents/{id}/content", READ_DOCUMENTS, _content),
 )
 """Each with the scope it asks for; None is none."""
-
-_OPEN_ROUTES: tuple[tuple[str, str, Handler], ...] = (
-    ("GET", "/authenticate", _ways_in),
-    ("POST", "/authenticate/login", _log_in),
-)
-"""Those that ask for no credential (documented)."""

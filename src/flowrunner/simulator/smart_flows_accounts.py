@@ -33,6 +33,9 @@ EXECUTE, READ_FLOWS, READ_ALL, READ_OWN, DELETE, READ_DOCUMENTS = SCOPES = (
 
 ADMIN = "admin"
 
+COOKIE_LIFE = 14 * 24 * 3600.0
+"""After how many seconds a cookie expires (documented)."""
+
 
 @frozen
 class Access:
@@ -69,6 +72,7 @@ class Accounts:
     token_life: float = 3600.0
     _keys: dict[str, Access] = field(factory=dict, repr=False, init=False)
     _tokens: dict[str, Access] = field(factory=dict, repr=False, init=False)
+    _codes: dict[str, str] = field(factory=dict, repr=False, init=False)
     _revoked: set[str] = field(factory=set, repr=False, init=False)
     _secret: bytes = field(factory=lambda: secrets.token_bytes(32), repr=False, init=False)
 
@@ -78,10 +82,20 @@ class Accounts:
         self._keys[key] = Access(user, frozenset(scopes))
         return key
 
-    def issue_token(self, user: str = ADMIN, scopes: Iterable[str] = SCOPES) -> str:
-        """Return a new token of a user, which expires."""
+    def issue_code(self, user: str = ADMIN) -> str:
+        """Return what a provider of OAuth2 would send a user back with; it is good for one login."""
+        code = secrets.token_urlsafe(16)
+        self._codes[code] = user
+        return code
+
+    def redeem(self, code: str) -> str | None:
+        """Return the user that a code is for, once."""
+        return self._codes.pop(code, None)
+
+    def issue_token(self, user: str = ADMIN, scopes: Iterable[str] = SCOPES, life: float | None = None) -> str:
+        """Return a new token of a user, which expires after so many seconds; by default after `token_life`."""
         now = self.clock.now()
-        until = later(now, self.token_life)
+        until = later(now, self.token_life if life is None else life)
         claims = {"sub": user, "iat": int(now.timestamp()), "exp": until and int(until.astimezone(UTC).timestamp())}
         token = self._sign({"alg": "HS256", "typ": "JWT"}, claims | {"jti": secrets.token_hex(8)})
         self._tokens[token] = Access(user, frozenset(scopes), until)

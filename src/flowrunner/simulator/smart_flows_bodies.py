@@ -9,7 +9,14 @@ from flowrunner.simulator.guids import make_guid
 from flowrunner.simulator.smart_flows_accounts import user_id
 from flowrunner.simulator.smart_flows_flows import Ask, ChooseFlow, Question
 from flowrunner.simulator.smart_flows_status import pause_word, percentage_after, shown_word, sight_of
-from flowrunner.simulator.smart_flows_world import callback_id, document_id, execution_id, notes_of, records_of
+from flowrunner.simulator.smart_flows_world import (
+    callback_id,
+    data_id,
+    document_id,
+    execution_id,
+    notes_of,
+    records_of,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,22 +80,25 @@ def questions_of(world: SmartFlowsWorld, job: Job) -> tuple[Question, ...]:
     """Return what a job asks now; nothing if it asks no person."""
     reason = None if job.pause is None else job.pause.reason
     if isinstance(reason, ChooseFlow):
-        return (_choice(world),)
+        return () if world.quirks.choice == "panel" else (_choice(world),)
     return reason.questions if isinstance(reason, Ask) else ()
 
 
 def _choice(world: SmartFlowsWorld) -> Question:
     """Return the question which flow it shall be; how the vendor asks it is not known."""
-    return Question("flow", "Flow", required=True, choices=tuple(world.flows))
+    return Question(world.quirks.choice, "Flow", required=True, choices=tuple(world.flows))
 
 
 def form_of(world: SmartFlowsWorld, job: Job) -> dict[str, Any]:
-    """Describe the form that an execution asks to fill in, and its defaults."""
+    """Describe the form that an execution asks to fill in, and what it begins with; nothing if there is no form."""
     questions = questions_of(world, job)
+    if not questions:
+        return {}
+    saved = world.drafts.get((job.id, len(job.answers)), {})
     properties = {question.key: _property(question) for question in questions}
     return {
         "schema": _schema(properties, [question.key for question in questions if question.required]),
-        "model": {question.key: question.default for question in questions if question.default is not None},
+        "model": {question.key: question.default for question in questions if question.default is not None} | saved,
         "form": [{"type": "section", "items": [_field(question) for question in questions]}],
     }
 
@@ -139,7 +149,7 @@ def _state(world: SmartFlowsWorld, job: Job, flow: SmartFlow, plain: str) -> dic
     fields = {
         "inputData": _input_data(job),
         "output": output | {"parts": []} if output else None,
-        "waitingFor": callback_id(job) if world.quirks.waiting_for == "callback" else None,
+        "waitingFor": _event_of(world, job),
         "warnings": _exceptions(job) if plain == "Warning" else [],
         "errors": _exceptions(job) if plain == "Error" else [],
     }
@@ -154,10 +164,16 @@ def _state(world: SmartFlowsWorld, job: Job, flow: SmartFlow, plain: str) -> dic
     }
 
 
+def _event_of(world: SmartFlowsWorld, job: Job) -> str | None:
+    """Return what is told of the event that is waited for; what the vendor tells is not known."""
+    callback = callback_id(job)
+    return None if callback is None else {"callback": callback, "text": "Signature"}.get(world.quirks.waiting_for)
+
+
 def _input_data(job: Job) -> dict[str, str] | None:
     if notes_of(job).input is None:
         return None
-    return {"id": make_guid("smart-flows/data", job.id), "displayName": "Input", "type": "data"}
+    return {"id": data_id(job), "displayName": "Input", "type": "data"}
 
 
 def _exceptions(job: Job) -> list[dict[str, Any]]:
@@ -236,6 +252,28 @@ def flow_summary(flow: SmartFlow) -> dict[str, Any]:
         "outputs": [{"id": output.id, "displayName": output.name} for output in flow.outputs],
         "settings": {"groupToSingleDocument": False, "askQuestionsFirst": False},
     }
+
+
+def contract(flow: SmartFlow) -> dict[str, Any]:
+    """Describe what a flow takes and gives."""
+    properties = {"Employee": {"type": "array", "items": {"type": "object"}}} if flow.dataset else {}
+    return {"inputSchema": _schema(properties, []), "outputSchema": _schema({}, [])}
+
+
+def data(job: Job) -> dict[str, Any]:
+    """Describe what an execution was given."""
+    notes = notes_of(job)
+    form = "none" if notes.input is None else notes.input.form
+    return {
+        "id": data_id(job),
+        "displayName": "Input",
+        "createdAt": moment(job.submitted_at),
+        "createdBy": _user(notes.user),
+        "contentType": _DATA_TYPES.get(form, "application/octet-stream"),
+    }
+
+
+_DATA_TYPES = {"xml": "application/xml", "json": "application/json"}
 
 
 def document(world: SmartFlowsWorld, job: Job, made: Document) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from flowrunner.simulator.refusals import Refusal
 from flowrunner.simulator.smart_flows_accounts import READ_ALL, READ_OWN, Access
@@ -112,6 +112,7 @@ async def open_to_all(handler: Handler, world: SmartFlowsWorld, request: Request
 
 async def guarded(handler: Handler, scope: str | None, world: SmartFlowsWorld, request: Request) -> Response:
     """Let those in whose credential has a scope; to read own executions is enough to read executions."""
+    _check_rate(world)
     access = _enter(world, request)
     if access is None:
         raise Refusal(world.quirks.bad_credential, "Full authentication is required to access this resource")
@@ -121,13 +122,30 @@ async def guarded(handler: Handler, scope: str | None, world: SmartFlowsWorld, r
     return await handler(Call(world, access, request))
 
 
+def _check_rate(world: SmartFlowsWorld) -> None:
+    """Refuse what comes too soon after too much else; no limit is documented."""
+    now = world.pool.clock.now()
+    world.asked_at = [moment for moment in world.asked_at if (now - moment).total_seconds() < 1]
+    if len(world.asked_at) >= world.quirks.most_per_second:
+        raise Refusal(429, "Too many requests")
+    world.asked_at.append(now)
+
+
 def _enter(world: SmartFlowsWorld, request: Request) -> Access | None:
-    """Return what a request's credential opens; the key counts before the token."""
+    """Return what a request's credential opens; the key counts before the token, and that before the cookie."""
     key, header = request.headers.get("x-api-key"), request.headers.get("authorization", "")
     if key is not None:
         return world.accounts.by_key(key, world.token)
     kind, _, token = header.partition(" ")
-    return world.accounts.by_token(token.strip()) if kind.lower() == "bearer" else None
+    if kind.lower() != "bearer":
+        token = request.cookies.get(cookie_name(request), "")
+    return world.accounts.by_token(token.strip())
+
+
+def cookie_name(request: Request) -> str:
+    """Return the name of the cookie that a request means; each application may have its own (documented)."""
+    origin = request.headers.get("x-smart-flows-origin")
+    return "smart-flows" if origin is None else f"smart-flows-{origin}"
 
 
 def error_answers(world: SmartFlowsWorld) -> Mapping[Any, Any]:
@@ -144,7 +162,15 @@ async def _not_there(world: SmartFlowsWorld, request: Request, error: HTTPExcept
 
 
 def _error(world: SmartFlowsWorld, request: Request, status: int, message: str) -> Response:
-    if world.quirks.error_body == "empty":
-        return Response(status_code=status)
+    """Answer with an error. Its body is documented nowhere; how soon to come again is said to who came too often."""
     reason, now = HTTPStatus(status).phrase, world.pool.clock.now()
-    return JSONResponse(spring_error(status, reason, message, request.url.path, now), status)
+    shapes: dict[str, Callable[[], Response]] = {
+        "spring": lambda: JSONResponse(spring_error(status, reason, message, request.url.path, now), status),
+        "text": lambda: PlainTextResponse(message, status),
+        "html": lambda: HTMLResponse(f"<html><body><h1>{reason}</h1></body></html>", status),
+        "empty": lambda: Response(status_code=status),
+    }
+    response = shapes[world.quirks.error_body]()
+    if status == 429:
+        response.headers["retry-after"] = "1"
+    return response

@@ -12,11 +12,12 @@ from flowrunner.simulator.clock import later
 from flowrunner.simulator.refusals import Refusal
 from flowrunner.simulator.sent_input import UnreadableError, read_input
 from flowrunner.simulator.smart_flows_accounts import DELETE, EXECUTE, READ_ALL
-from flowrunner.simulator.smart_flows_filter import FilterError, read_filter
+from flowrunner.simulator.smart_flows_filter import Dialect, FilterError, read_filter
 from flowrunner.simulator.smart_flows_flows import ChooseFlow, SmartFlowId
 from flowrunner.simulator.smart_flows_lists import list_page
-from flowrunner.simulator.smart_flows_status import next_step_at, sight_of
-from flowrunner.simulator.smart_flows_world import ExecutionNotes, execution_id
+from flowrunner.simulator.smart_flows_statistics import PERIODS, statistics
+from flowrunner.simulator.smart_flows_status import next_step_at, sight_of, words_of
+from flowrunner.simulator.smart_flows_world import ExecutionNotes, execution_id, notes_of
 from flowrunner.simulator.waiting import wait_for
 from flowrunner.simulator.wire import KEPT
 
@@ -93,6 +94,8 @@ def _check_input(call: Call, given: Input, media_type: str) -> None:
     taken = media_type in _INPUT_TYPES or (media_type == "text/plain" and call.quirks.text_input == "accept")
     if not taken:
         raise Refusal(415, f"Content type '{media_type}' not supported")
+    if given.form == "json" and call.quirks.json_input == "refuse":
+        raise Refusal(415, "Content type 'application/json' not supported")
     if given.form == "other":
         raise Refusal(call.quirks.bad_input, "The data is neither XML nor JSON.")
 
@@ -150,6 +153,8 @@ async def _details(call: Call) -> Response:
 
 async def _outputs(call: Call) -> Response:
     job, asked = call.execution(), call.query.get("output")
+    if isinstance(call.quirks.named_outputs, int) and notes_of(job).mode != "batch":
+        raise Refusal(call.quirks.named_outputs, "There is no such batch execution.")
     flow = call.world.flow_of(job)
     if asked is not None and all(asked not in (output.id, output.name) for output in flow.outputs):
         raise Refusal(call.quirks.unknown_execution, "There is no such output.")
@@ -166,8 +171,7 @@ async def _continue(call: Call) -> Response:
     job = call.execution()
     questions = bodies.questions_of(call.world, job)
     answers = {question.key: given.get(question.key) for question in questions}
-    turned = _chosen(call, job, answers)
-    if not questions or not call.world.pool.resume(job.id, answers, flow=turned):
+    if not questions or not call.world.pool.resume(job.id, answers, flow=_chosen(call, job, answers)):
         raise Refusal(call.quirks.wrong_state, "The flow execution does not wait for user input.")
     return _acted(call, job, call.quirks.continue_status)
 
@@ -176,7 +180,19 @@ def _chosen(call: Call, job: Job, answers: dict[str, Any]) -> str | None:
     """Return the flow that was chosen, where that is the question."""
     if job.pause is None or not isinstance(job.pause.reason, ChooseFlow):
         return None
-    return call.flow(str(answers["flow"])).id
+    return call.flow(str(answers.get(call.quirks.choice))).id
+
+
+async def _save(call: Call) -> Response:
+    """Save the answers of a form without giving them; the latest are kept (documented)."""
+    draft = await call.object()
+    job, model = call.execution(), draft.get("model")
+    if not isinstance(model, dict):
+        raise Refusal(call.quirks.bad_input, "The draft has no model.")
+    if not bodies.questions_of(call.world, job):
+        raise Refusal(call.quirks.wrong_state, "The flow execution does not wait for user input.")
+    call.world.drafts[job.id, len(job.answers)] = model
+    return _acted(call, job, call.quirks.continue_status)
 
 
 def _acted(call: Call, job: Job, status: int) -> Response:
@@ -190,17 +206,24 @@ async def _call_back(call: Call) -> Response:
     """Let what waits for a callback go on; whoever knows its id may."""
     job = _called(call)
     if job is None:
-        return PlainTextResponse("")
+        return _reply(call, "")
     body = bytearray()
     async for chunk in call.request.stream():
         body += chunk[: KEPT - len(body)]
     call.world.pool.resume(job.id, {"callback": body.decode(errors="replace")})
-    return PlainTextResponse("OK")
+    return _reply(call, "OK")
 
 
 async def _is_handled(call: Call) -> Response:
     """Tell whether a callback is waited for."""
-    return PlainTextResponse("false" if _called(call) is None else "true")
+    return _reply(call, "false" if _called(call) is None else "true")
+
+
+def _reply(call: Call, text: str) -> Response:
+    """Answer a callback; only that it is a text is known."""
+    if call.quirks.callback_reply == "json":
+        return JSONResponse(text)
+    return PlainTextResponse(text if call.quirks.callback_reply == "text" else "")
 
 
 def _called(call: Call) -> Job | None:
@@ -259,12 +282,27 @@ async def _list_of_flow(call: Call) -> Response:
 
 
 async def _filter(call: Call) -> Response:
+    if isinstance(call.quirks.filters, int):
+        raise Refusal(call.quirks.filters, "Request method 'POST' not supported")
+    return list_page(await _chosen_by_filter(call), call.query, call.quirks)
+
+
+async def _chosen_by_filter(call: Call) -> list[dict[str, Any]]:
+    """Return those that the caller may see and that pass the filter in the body."""
+    words = words_of(call.quirks) if call.quirks.filter_words == "known" else None
+    dialect = Dialect(equals=call.quirks.equals_operator == "accept", words=words)
     try:
-        passes = read_filter(await call.object(), equals=call.quirks.equals_operator == "accept")
+        passes = read_filter(await call.object(), dialect)
     except FilterError as error:
-        raise Refusal(400, str(error)) from None
-    items = [item for item in _listed(call) if passes(item)]
-    return list_page(items, call.query, call.quirks)
+        raise Refusal(call.quirks.bad_input, str(error)) from None
+    return [item for item in _listed(call) if call.quirks.filters == "ignored" or passes(item)]
+
+
+async def _statistics(call: Call) -> Response:
+    by = call.query.get("groupTimeBy", "Day")
+    if by not in PERIODS:
+        raise Refusal(call.quirks.bad_input, f"There is no period {by}.")
+    return JSONResponse(statistics(await _chosen_by_filter(call), by))
 
 
 def _listed(call: Call) -> list[dict[str, Any]]:
@@ -278,12 +316,14 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("POST", "/flows/executions", EXECUTE, _start),
     ("POST", "/flows/executions/start", EXECUTE, _start_batch),
     ("POST", "/flows/executions/filter", READ_ALL, _filter),
+    ("POST", "/flows/executions/statistics", READ_ALL, _statistics),
     ("GET", "/flows/executions", READ_ALL, _list),
     ("GET", "/flows/executions/{id}", READ_ALL, _details),
     ("DELETE", "/flows/executions/{id}", DELETE, _delete),
     ("GET", "/flows/executions/{id}/progress", READ_ALL, _progress),
     ("POST", "/flows/executions/{id}/progress", EXECUTE, _continue),
     ("DELETE", "/flows/executions/{id}/progress", EXECUTE, _cancel),
+    ("POST", "/flows/executions/{id}/state", EXECUTE, _save),
     ("GET", "/flows/executions/{id}/status", READ_ALL, _outputs),
     ("GET", "/flows/{id}/executions", READ_ALL, _list_of_flow),
 )

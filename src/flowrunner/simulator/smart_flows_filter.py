@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -18,6 +20,22 @@ class FilterError(Exception):
     """A filter that cannot be read."""
 
 
+@frozen
+class Dialect:
+    """What a server knows of the language.
+
+    Attributes:
+        equals: Whether `equals` is an operator beside `equalTo`.
+        words: What a condition may ask a status for; None is anything.
+    """
+
+    equals: bool = True
+    words: frozenset[str] | None = None
+
+
+_USUAL = Dialect()
+
+
 def value_at(item: Item, key: str) -> Any:
     """Return what an item has under a key with dots; of something with a name the name; None if it has nothing."""
     value: Any = item
@@ -26,12 +44,8 @@ def value_at(item: Item, key: str) -> Any:
     return value.get("displayName") if isinstance(value, dict) else value
 
 
-def read_filter(node: Any, *, equals: bool = True) -> Test:
-    """Read a node of a filter; an empty one lets everything pass (assumed).
-
-    Args:
-        node: The JSON of it.
-        equals: Whether `equals` is an operator beside `equalTo`.
+def read_filter(node: Any, dialect: Dialect = _USUAL) -> Test:
+    """Read a node of a filter, of JSON; an empty one lets everything pass (assumed).
 
     Raises:
         FilterError: It is no filter.
@@ -39,26 +53,28 @@ def read_filter(node: Any, *, equals: bool = True) -> Test:
     if node == {}:
         return lambda _: True
     if isinstance(node, dict) and isinstance(node.get("group"), dict):
-        return _read_group(node["group"], equals=equals)
+        return _read_group(node["group"], dialect)
     if isinstance(node, dict) and isinstance(node.get("condition"), dict):
-        return _read_condition(node["condition"], equals=equals)
+        return _read_condition(node["condition"], dialect)
     raise FilterError("A node of a filter is a group or a condition.")
 
 
-def _read_group(group: Mapping[str, Any], *, equals: bool) -> Test:
+def _read_group(group: Mapping[str, Any], dialect: Dialect) -> Test:
     nodes, how = group.get("nodes"), {"and": all, "or": any}.get(str(group.get("type")).lower())
     if how is None or not isinstance(nodes, list):
         raise FilterError("A group of a filter has a type, and or or, and nodes.")
-    tests = [read_filter(node, equals=equals) for node in nodes]
+    tests = [read_filter(node, dialect) for node in nodes]
     return lambda item: how(test(item) for test in tests)
 
 
-def _read_condition(condition: Mapping[str, Any], *, equals: bool) -> Test:
+def _read_condition(condition: Mapping[str, Any], dialect: Dialect) -> Test:
     key, operator, values = condition.get("key"), str(condition.get("operator")), condition.get("values", [])
     if not isinstance(key, str) or not isinstance(values, list) or operator not in _OPERATORS:
         raise FilterError("A condition of a filter has a key, a known operator and values.")
-    if operator == "equals" and not equals:
+    if operator == "equals" and not dialect.equals:
         raise FilterError("There is no operator equals.")
+    if key == "status" and dialect.words is not None and any(str(value) not in dialect.words for value in values):
+        raise FilterError("There is no such status.")
     count, compare = _OPERATORS[operator]
     if count is not None and len(values) != count:
         raise FilterError(f"The operator {operator} takes {count} values.")

@@ -28,8 +28,9 @@ def list_page(items: Items, query: QueryParams, quirks: SmartFlowsQuirks) -> Res
     chosen = [item for item in items if _contains(item, _read_filter(query, items))]
     for key, descends in reversed(_read_sort(query, items)):
         chosen.sort(key=lambda item, key=key: str(value_at(item, key)).casefold(), reverse=descends)  # type: ignore[misc]
-    size = min(_whole(query.get("size"), 20, 1), quirks.largest_page)
-    begin = _whole(query.get("page"), 0, 0) * size
+    page, most = {"page": ("page", "size"), "pageNumber": ("pageNumber", "pageSize")}[quirks.page_names]
+    size = min(_whole(query.get(most), 20, 1), quirks.largest_page)
+    begin = _whole(query.get(page), 0, 0) * size
     headers = {"X-Total-Count": str(len(chosen))} if quirks.total == "header" else {}
     return JSONResponse(chosen[begin : begin + size], headers=headers)
 

@@ -38,6 +38,7 @@ _MESSAGES = {
     "Canceled": "The execution was canceled.",
     "Interrupted": "The execution was interrupted: it ran too long.",
 }
+_ALL = ("Running", *_MESSAGES)
 _STABLE = _MESSAGES.keys() - {"Queued"}
 
 # So that a step counts as done at the very moment it is, whatever the rounding to microseconds.
@@ -67,6 +68,11 @@ def shown_word(plain: str, quirks: SmartFlowsQuirks) -> str:
     return quirks.words.get(own, own)
 
 
+def words_of(quirks: SmartFlowsQuirks) -> frozenset[str]:
+    """Return every status there is on this server, as it spells it."""
+    return frozenset(shown_word(plain, quirks) for plain in _ALL if plain != "Warning" or quirks.warning == "present")
+
+
 @frozen
 class Sight:
     """What of an execution changes as it goes on.
@@ -94,7 +100,8 @@ def sight_of(world: SmartFlowsWorld, job: Job) -> Sight:
     plain, flow = plain_word(job, world.quirks), world.flow_of(job)
     count, worked = _step_count(job, flow), job.worked(world.pool.clock.now())
     step = count if job.state is JobState.SUCCEEDED else _steps_begun(job, count, worked)
-    return Sight(plain, step, _percentage(step, count, world.quirks), _message(job, flow, plain, step))
+    shown = count if job.state.is_final and world.quirks.percentage == "completes" else step
+    return Sight(plain, step, _percentage(shown, count, world.quirks), _message(job, flow, plain, step))
 
 
 def percentage_after(job: Job, flow: SmartFlow, stint: int, quirks: SmartFlowsQuirks) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import define, evolve, field, frozen
 
@@ -14,11 +14,15 @@ from flowrunner.simulator.smart_flows_output import Output, make_output
 from flowrunner.simulator.smart_flows_quirks import SmartFlowsQuirks
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from flowrunner.simulator.engine import Behaviour, EnginePool, Job
     from flowrunner.simulator.sent_input import Input
     from flowrunner.simulator.smart_flows_output import Document
 
-_EXECUTION, _CALLBACK, _DOCUMENT = (f"smart-flows/{kind}" for kind in ("execution", "callback", "document"))
+_EXECUTION, _CALLBACK, _DOCUMENT, _DATA = (
+    f"smart-flows/{kind}" for kind in ("execution", "callback", "document", "data")
+)
 _SPAN = 1 << 20
 """How many callbacks or documents an execution may have, for their numbers."""
 
@@ -56,6 +60,11 @@ def document_id(job: Job, document: Document) -> str:
     return make_guid(_DOCUMENT, job.id * _SPAN + document.number)
 
 
+def data_id(job: Job) -> str:
+    """Return the id that what a job was given is shown under."""
+    return make_guid(_DATA, job.id)
+
+
 def callback_id(job: Job) -> str | None:
     """Return what has to be called back for a job to go on; None if it does not wait for that."""
     if job.pause is None or not isinstance(job.pause.reason, AwaitCallback):
@@ -73,6 +82,8 @@ class SmartFlowsWorld:
         quirks: What it decides where the facts leave it open.
         flows: What can be started, by id.
         accounts: Its users, and what opens it besides the first key.
+        asked_at: When it was asked of late.
+        drafts: The answers that were saved and not given, by execution and the number of the question.
     """
 
     pool: EnginePool
@@ -80,6 +91,8 @@ class SmartFlowsWorld:
     quirks: SmartFlowsQuirks = field(factory=SmartFlowsQuirks)
     flows: dict[str, SmartFlow] = field(init=False, factory=dict)
     accounts: Accounts = field(init=False)
+    asked_at: list[datetime] = field(init=False, factory=list)
+    drafts: dict[tuple[int, int], dict[str, Any]] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.accounts = Accounts(self.pool.clock)
@@ -129,6 +142,11 @@ class SmartFlowsWorld:
             return None
         documents = self.output_of(job).documents
         return next(((job, document) for document in documents if document.number == number % _SPAN), None)
+
+    def find_data(self, asked: str) -> Job | None:
+        """Return the execution that was given the data of an id; None if there is none, or no longer."""
+        job = self._find(number_of(_DATA, asked))
+        return job if job is not None and notes_of(job).input is not None else None
 
     def output_of(self, job: Job) -> Output:
         """Return what a job shows as its output: what it left, or what is there while it waits."""
