@@ -13,7 +13,14 @@ from conformance.acme import Acme, AcmeSettings, observation
 from flowrunner import CancelOutcome, Capability, FlowInfo, FlowSpec, Health, ParameterSpec, RunState, SubmitOptions
 from flowrunner.answers import json_of
 from flowrunner.backend import Accepted, Backend, CancelAnswer, Outcome, Prompt, Settings, setting
-from flowrunner.errors import FlowNotFound, FlowrunnerError, InvalidRequest, RunNotFound, VendorError
+from flowrunner.errors import (
+    FlowNotFound,
+    FlowrunnerError,
+    InvalidRequest,
+    RunNotFound,
+    SubmissionUncertain,
+    VendorError,
+)
 from flowrunner.models import RemoteFile
 from flowrunner.plans import Page, Request, path, send
 from flowrunner.secret import Secret
@@ -113,6 +120,17 @@ class Silent(Acme):
     """An option without a help text."""
 
     options = {"colour": ""}
+
+
+@breaks("1.4")
+class Gruff(Acme):
+    """An option that is wrong, and nobody says which."""
+
+    def submit(self, submission):
+        """It wants none."""
+        if submission.options != SubmitOptions():
+            raise InvalidRequest("no options, please")
+        return super().submit(submission)
 
 
 # 2 Plans
@@ -286,6 +304,15 @@ class Vague(Acme):
         return super().accepted(response, flow)
 
 
+@breaks("3.8")
+class Helpful(Acme):
+    """An unknown flow becomes a known one."""
+
+    def submit(self, submission):
+        """It will have been meant."""
+        return super().submit(evolve(submission, flow="nightly"))
+
+
 @breaks("3.9")
 class Careless(Acme):
     """Names go into the address as they are."""
@@ -356,6 +383,18 @@ class Denying(Acme):
     def seen(self, response, ref):
         """It says nothing of the run."""
         return self.record(response)
+
+
+@breaks("4.3")
+class Imagining(Acme):
+    """A run that is not there must have ended."""
+
+    def observe(self, ref, hold=0.0):
+        """Somehow."""
+        response = yield from send(Request("GET", path("runs", ref.id)))
+        if response.status == 404:
+            return Observation(word="Done")
+        return observation(self.seen(response, ref), response.content)
 
 
 @breaks("4.4")
@@ -503,6 +542,13 @@ class Final(Acme):
     """Who waits has ended."""
 
     words = {**Acme.words, "onhold": Meaning(RunState.FAILED)}
+
+
+@breaks("5.2")
+class Impolite(Acme):
+    """Who asks has ended."""
+
+    words = {**Acme.words, "asks": Meaning(RunState.SUCCEEDED)}
 
 
 @breaks("5.3")
@@ -660,6 +706,18 @@ class Sure(Acme):
         body = {"parameters": {}, "payload": None}
         request = Request("POST", address, query=(("wait", "yes"),), json=body, repeatable=False)
         return self.accepted((yield from send(request)), submission.flow)
+
+
+@breaks("7.5")
+class Rash(Acme):
+    """A lost answer of a run that the vendor waits for is made up."""
+
+    def run(self, submission, timeout):
+        """All will be well."""
+        try:
+            return (yield from super().run(submission, timeout))
+        except SubmissionUncertain:
+            return Accepted("1", Observation(word="Done"))
 
 
 @breaks("7.6")
@@ -824,6 +882,18 @@ class Following(Acme):
         response = yield from send(Request("GET", path("runs", ref.id)))
         if response.status == 307:
             response = yield from send(Request("GET", response.headers["location"]))
+        return observation(self.seen(response, ref), response.content)
+
+
+@breaks("10.3")
+class Pleased(Acme):
+    """A redirect is an answer."""
+
+    def observe(self, ref, hold=0.0):
+        """It must be done, then."""
+        response = yield from send(Request("GET", path("runs", ref.id)))
+        if response.status == 307:
+            return Observation(word="Done")
         return observation(self.seen(response, ref), response.content)
 
 

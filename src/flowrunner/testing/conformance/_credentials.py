@@ -11,7 +11,7 @@ from attrs import evolve
 
 from flowrunner.config.settings import declared
 from flowrunner.errors import FlowrunnerError, ProtocolError
-from flowrunner.testing.conformance.scenario import Scenario
+from flowrunner.testing.conformance.scenario import Scenario, apart
 from flowrunner.testing.conformance.server import reply
 from flowrunner.testing.conformance.verdict import broken, holds, proves
 from flowrunner.testing.conformance.world import says
@@ -136,7 +136,7 @@ def _path(sent: Any) -> str:
 def _failure(act: Callable[[], Any]) -> list[str]:
     """What can be seen of an error."""
     try:
-        act()
+        apart(act)
     except FlowrunnerError as error:
         return [str(error), repr(vars(error)), repr(error.__cause__)]
     return []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.enums import RunState, WaitReason
 from flowrunner.errors import ContactLost, FlowrunnerError, InputRequired, RunCancelled, RunFailed
-from flowrunner.testing.conformance.scenario import PEOPLE, Scenario
+from flowrunner.testing.conformance.scenario import PEOPLE, Scenario, apart
 from flowrunner.testing.conformance.verdict import broken, holds, proves
 from flowrunner.testing.conformance.world import lost, page, refused
 
@@ -31,9 +32,10 @@ class FollowingRules(Scenario):
                 expected = ENDS.get(meaning.state) if meaning and meaning.state else None
                 holds("5.1", ended is expected, f"a wait for {word!r} ended with {ended and ended.__name__}")
 
-    def _waited(self, run: object) -> type[FlowrunnerError] | None:
+    def _waited(self, run: Any) -> type[FlowrunnerError] | None:
+        """What a wait raises."""
         try:
-            run.wait(timeout=600)  # type: ignore[attr-defined]
+            apart(partial(run.wait, timeout=600))
         except FlowrunnerError as error:
             return type(error)
         return None
@@ -60,7 +62,7 @@ class FollowingRules(Scenario):
         with self.world() as world:
             run = self.shown(world, world.client(), word)
             try:
-                run.wait(timeout=600)
+                apart(partial(run.wait, timeout=600))
             except InputRequired as required:
                 holds("5.2", required.status.reason is reason, f"{word!r} waits for {required.status.reason}")
             else:
@@ -89,12 +91,12 @@ class FollowingRules(Scenario):
             run = self.shown(world, world.client(), self.live_word(), message="halfway")
             known = run.status
             world.server.purge(run.id)
-            state = run.wait(timeout=600, raise_on_failure=False).status.state
+            state = apart(partial(run.wait, timeout=600, raise_on_failure=False)).status.state
             holds("5.4", state is RunState.LOST, f"the run that is gone is {state}")
             kept = (run.status.vendor_status, run.status.message) == (known.vendor_status, known.message)
             holds("5.4", kept, f"of {known} there is left {run.status}")
         with self.world() as world:
             run = self.shown(world, world.client(), self.word_for(RunState.SUCCEEDED))
             world.server.purge(run.id)
-            state = run.refresh().state
+            state = apart(run.refresh).state
             holds("5.4", state is RunState.SUCCEEDED, f"the run that had succeeded became {state}")

@@ -9,15 +9,17 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
 from flowrunner.backend import OPERATIONS, Capability
 from flowrunner.enums import RunState
+from flowrunner.errors import TransportError
 from flowrunner.plans import Call, Request
-from flowrunner.testing.conformance.scenario import Scenario
+from flowrunner.testing.conformance.scenario import Scenario, apart
 from flowrunner.testing.conformance.verdict import NotConforming, broken, holds, proves
+from flowrunner.testing.conformance.world import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,7 +83,10 @@ class PlanRules(Scenario):
         told: list[Any] = [run.refresh().state]
         if Capability.CANCEL in can:
             told.append(self.submitted(client).cancel())
-        world.server.show(run.id, word=self.word_for(RunState.SUCCEEDED), log=["a line"], files={"a.bin": b"content"})
+        with world.going_wrong(refused), suppress(TransportError):
+            told.append(apart(run.refresh).state)
+        end = {"word": self.word_for(RunState.SUCCEEDED), "log": ["a line"], "files": {"a.bin": b"content"}}
+        world.clock.after(5, lambda: world.server.show(run.id, **end))
         result = run.wait(timeout=60)
         told.extend((result.status.state, len(result.artifacts)))
         if Capability.LOGS in can:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import pytest
 
@@ -12,16 +13,28 @@ from flowrunner.states import Meaning, parse_meaning
 from flowrunner.testing.conformance.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from flowrunner.backend import Backend, Capability
     from flowrunner.testing.conformance.server import ScriptedServer
 
-__all__ = ["LIVE", "PEOPLE", "Scenario"]
+__all__ = ["LIVE", "PEOPLE", "Scenario", "apart"]
+
+T = TypeVar("T")
 
 LIVE: Final = frozenset({RunState.QUEUED, RunState.RUNNING, RunState.WAITING})
 PEOPLE: Final = frozenset({WaitReason.USER_INPUT, WaitReason.FLOW_SELECTION})
+
+
+def apart(act: Callable[[], T]) -> T:
+    """Do something in a thread of its own, and wait for it.
+
+    Where errors are thrown into generators that go on afterwards, CPython 3.11 loses count of the frames below them,
+    and with it debuggers and coverage. Here there are none below that matter.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(act).result()
 
 
 class Scenario:
