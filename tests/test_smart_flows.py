@@ -1452,7 +1452,6 @@ def test_what_is_missing_is_an_error_before_a_request(case):
         lambda: list(attached.logs()),
         lambda: client.run(FLOW, server_wait=True),
         lambda: client.upload(__file__),
-        lambda: client.submit(FLOW, key="k"),
         lambda: client.submit(FLOW, options=SubmitOptions(extra={"bach": True})),
     ):
         with pytest.raises(UnsupportedOperation):

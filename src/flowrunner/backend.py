@@ -8,10 +8,12 @@ states and retries nothing.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping  # noqa: TC003 - annotations of settings are read at run time
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import quote, unquote
 
 from attrs import NOTHING, Attribute, Factory, field, fields, frozen
 
@@ -21,7 +23,8 @@ from flowrunner.secret import Secret
 from flowrunner.states import Meaning, Observation, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from flowrunner.enums import CancelOutcome, RunState
@@ -42,6 +45,8 @@ __all__ = [
     "Settings",
     "Submission",
     "Upload",
+    "key_in",
+    "labelled",
     "refuse_options",
     "secret",
     "setting",
@@ -229,20 +234,64 @@ class Accepted:
 
 @frozen
 class Listed:
-    """A run in a listing."""
+    """A run in a listing.
+
+    Attributes:
+        id: the vendor's id.
+        flow: in the vendor's spelling.
+        observation: what the listing says about its state.
+        key: the key it was submitted with, for a vendor that carries keys: empty if it shows that there is none, None
+            if it shows nothing of the kind.
+    """
 
     id: str
     flow: str
     observation: Observation
+    key: str | None = None
 
 
 @frozen(kw_only=True)
 class RunQuery:
-    """Which runs to list; an empty set of states means all."""
+    """Which runs to list.
+
+    Attributes:
+        states: runs in these states; empty for all.
+        flow: runs of this flow; None for all.
+        limit: so many are wanted.
+        since: runs that ended before are not wanted; the pages that hold nothing else may be left out.
+    """
 
     states: frozenset[RunState] = frozenset()
     flow: str | None = None
     limit: int | None = None
+    since: datetime | None = None
+
+    def is_past(self, page: Sequence[Listed]) -> bool:
+        """Whether a page, and with it all that is older, has nothing that is wanted, by what it shows of times."""
+        return self.since is not None and bool(page) and all(_ended_before(self.since, each) for each in page)
+
+
+def _ended_before(moment: datetime, listed: Listed) -> bool:
+    seen = listed.observation
+    return seen.finished_at is not None and seen.finished_at < moment
+
+
+def labelled(text: str | None, key: str | None) -> str | None:
+    """A text that people see of a run, with the run's key behind it, for a vendor that keeps such a text."""
+    if key is None:
+        return text
+    label = f"[fr:{quote(key, safe=_PLAIN)}]"
+    return f"{text} {label}" if text else label
+
+
+def key_in(text: str | None) -> str:
+    """The key that `labelled` put there; empty where there is none."""
+    label = _LABEL.search(text or "")
+    return unquote(label[1]) if label else ""
+
+
+_PLAIN: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "%[]")
+_LABEL: Final = re.compile(r"\[fr:([^\[\]\s]+)\]")
 
 
 @frozen
@@ -415,7 +464,11 @@ class Backend:
         raise self._lacks(Capability.UPLOAD)
 
     def list_runs(self, query: RunQuery, cursor: Any = None) -> Plan[Page[Listed]]:
-        """One page of runs, newest first (LIST_RUNS). `cursor` is the `next` of the page before."""
+        """One page of runs, newest first (LIST_RUNS). `cursor` is the `next` of the page before.
+
+        With RECONCILE, a run whose submission is uncertain is looked for here: by `Listed.key` where the vendor carries
+        keys, else by flow and time, so the runs show when they were queued, started or ended.
+        """
         raise self._lacks(Capability.LIST_RUNS)
 
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:

@@ -15,7 +15,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from attrs import evolve, frozen
 
 from flowrunner.answers import json_of, senseless, submit_once
-from flowrunner.backend import Accepted, Backend, CancelAnswer, Capability, Listed, Outcome, RunQuery, setting
+from flowrunner.backend import (
+    Accepted,
+    Backend,
+    CancelAnswer,
+    Capability,
+    Listed,
+    Outcome,
+    RunQuery,
+    key_in,
+    labelled,
+    setting,
+)
 from flowrunner.backends._fme import (
     WORDS,
     FmeSettings,
@@ -141,6 +152,8 @@ class Job:
     timeStarted: datetime | None = None
     timeFinished: datetime | None = None
     result: Result | None = None
+    description: str | None = None
+    request: dict[str, Any] | None = None
     elapsedTime: float | None = None
     cpuTime: float | None = None
     cpuPct: float | None = None
@@ -202,6 +215,7 @@ class FmeFlowV3(Backend):
         Capability.LOGS,
         Capability.PARAMETERS,
         Capability.PAYLOAD,
+        Capability.RECONCILE,
         Capability.SERVER_WAIT,
         Capability.UPLOAD,
     })  # fmt: skip
@@ -459,18 +473,17 @@ class FmeFlowV3(Backend):
         page = read_page(response)
         items = []
         for item in page.items:
-            listed = yield from self._listed(item)
-            if not query.states or self.state_of(listed.observation) in query.states:
-                items.append(listed)
+            items.append((yield from self._listed(item)))  # noqa: PERF401 - a comprehension cannot yield
+        wanted = [each for each in items if not query.states or self.state_of(each.observation) in query.states]
         after = offset_after(page, offset)
-        if after is not None:
-            return Page(tuple(items), (section, after))
-        return Page(tuple(items), (section + 1, 0) if section + 1 < len(sections) else None)
+        if after is not None and not query.is_past(items):
+            return Page(tuple(wanted), (section, after))
+        return Page(tuple(wanted), (section + 1, 0) if section + 1 < len(sections) else None)
 
     def _listed(self, item: Any) -> Plan[Listed]:
         job_id, job = read_item(item, JobId), read_item(item, Job)
         seen = yield from self._observe(job, json.dumps(item).encode())
-        return Listed(str(job_id.id), seen.flow or "", seen)
+        return Listed(str(job_id.id), seen.flow or "", seen, _key_of(job))
 
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
         """`GET /repositories`, then the workspaces of one repository a page."""
@@ -565,7 +578,7 @@ def _transactdata(submission: Submission, timeout: float) -> Request:
             "option directives cannot be used with a payload that runs at once", option="directives"
         )
     given = (
-        ("opt_description", options.description),
+        ("opt_description", labelled(options.description, submission.key)),
         ("opt_tag", options.queue),
         ("opt_ttc", whole_seconds(options.max_run_time, "max_run_time")),
         ("opt_ttl", whole_seconds(options.max_queue_time, "max_queue_time")),
@@ -597,7 +610,7 @@ def _tm_directives(submission: Submission) -> dict[str, Any]:
     given = {
         "rtc": _rtc(options.extra.get("rtc", False)),
         "tag": options.queue,
-        "description": options.description,
+        "description": labelled(options.description, submission.key),
         "ttc": whole_seconds(options.max_run_time, "max_run_time"),
         "ttl": whole_seconds(options.max_queue_time, "max_queue_time"),
         "priority": _priority(options.extra.get("priority")),
@@ -664,6 +677,14 @@ def _read_job(response: Response, ref: RunRef) -> Job:
     if response.status != 200:
         raise run_error_in(response, ref)
     return read(response, Job)
+
+
+def _key_of(job: Job) -> str | None:
+    """The key in the job's description, which stands in the record or in the request it repeats (observed)."""
+    directives = (job.request or {}).get("TMDirectives")
+    repeated = directives.get("description") if isinstance(directives, dict) else None
+    texts = [text for text in (job.description, repeated) if isinstance(text, str)]
+    return next(filter(None, map(key_in, texts)), "") if texts else None
 
 
 def _metrics(job: Job) -> dict[str, float]:

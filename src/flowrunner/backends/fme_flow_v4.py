@@ -202,6 +202,7 @@ class FmeFlowV4(Backend):
         Capability.LONG_POLL,
         Capability.PARAMETERS,
         Capability.PAYLOAD,
+        Capability.RECONCILE,
         Capability.SERVER_WAIT,
         Capability.UPLOAD,
     })  # fmt: skip
@@ -419,7 +420,7 @@ class FmeFlowV4(Backend):
         page = read_page(response)
         items = tuple(_listed(item) for item in page.items)
         after = offset_after(page, offset)
-        if after is not None:
+        if after is not None and not query.is_past(items):
             return Page(items, (group, after))
         return Page(items, (group + 1, 0) if group + 1 < len(groups) else None)
 

@@ -194,6 +194,7 @@ class SmartFlows(Backend):
         Capability.PARAMETERS,
         Capability.PAYLOAD,
         Capability.PROGRESS,
+        Capability.RECONCILE,
         Capability.RESUME,
     })  # fmt: skip
     words = WORDS
@@ -405,7 +406,7 @@ class SmartFlows(Backend):
             items = yield from self._page(_runs_of(query.flow), page, NEWEST_FIRST)
         listed = [_listed(item, query.flow or "") for item in items]
         wanted = [each for each in listed if not query.states or self._shown(each.observation) in query.states]
-        return Page(tuple(wanted), (by_filter, page + 1) if items else None)
+        return Page(tuple(wanted), (by_filter, page + 1) if items and not query.is_past(listed) else None)
 
     def _words_for(self, query: RunQuery) -> list[str] | None:
         """The words to filter by; None where a filter could not find all that is asked for.
