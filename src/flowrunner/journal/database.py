@@ -72,8 +72,8 @@ class Database:
         """All that is written inside the block, or nothing of it.
 
         Args:
-            durable: it is on the disk when the block ends. Else it survives the end of the process, and may be lost with
-                the power: until the next durable one, or until SQLite moves its log into the file.
+            durable: it is on the disk when the block ends. Else it survives the end of the process, and may be lost
+                with the power: until the next durable one, or until SQLite moves its log into the file.
         """
         with self._held() as connection:
             if durable and _identity(self.path) != self._identity:
@@ -136,8 +136,8 @@ class Database:
 
     def _busy(self, who: str) -> JournalError:
         return JournalError(
-            f"the journal {str(self.path)!r} was in use by {who} for more than {self._wait:g} seconds: see what holds it,"
-            " and try again",
+            f"the journal {str(self.path)!r} was in use by {who} for more than {self._wait:g} seconds: see what holds"
+            " it, and try again",
             transient=True,
         )
 
@@ -147,33 +147,31 @@ class Database:
             f"{self.path.as_uri()}?mode=rw", uri=True, timeout=self._wait, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.row_factory = sqlite3.Row
-            if reason := refusal(connection, self._steps):
-                raise JournalError(f"the journal {str(self.path)!r} {reason}")
-            self._use_log(connection)
-            # How SQLite was built decides about the first; macOS calls durable what may still be in the disk's memory.
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA fullfsync = ON")
-            # Also where there is nothing to do: a file that cannot be written to is found out now, not at a submission.
-            with _writing(connection):
-                migrate(connection, self._steps)
+            self._set_up(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        connection.row_factory = sqlite3.Row
+        if reason := refusal(connection, self._steps):
+            raise JournalError(f"the journal {str(self.path)!r} {reason}")
+        self._use_log(connection)
+        # How SQLite was built decides about the first; macOS calls durable what may still be in the disk's memory.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = ON")
+        # Also where there is nothing to do: a file that cannot be written to is found out now, not at a submission.
+        with _writing(connection):
+            migrate(connection, self._steps)
+
     def _use_log(self, connection: sqlite3.Connection) -> None:
         """Have SQLite write ahead. While another process does the same it does not wait, so we do."""
         until = time.monotonic() + self._wait
-        while True:
-            try:
-                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-                time.sleep(_PAUSE)
-            else:
-                break
+        while (mode := _log_mode(connection)) is None and time.monotonic() < until:
+            time.sleep(_PAUSE)
+        if mode is None:
+            raise self._busy("another process")
         if mode != "wal":
             raise JournalError(
                 f"the journal {str(self.path)!r} is on a file system that cannot share memory between processes: name a"
@@ -210,6 +208,17 @@ def _writing(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _log_mode(connection: sqlite3.Connection) -> str | None:
+    """How SQLite keeps its log after it was asked to write ahead; None where others were in the way."""
+    try:
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return None
+    return str(mode)
 
 
 def _identity(path: Path) -> tuple[int, int]:

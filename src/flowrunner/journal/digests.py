@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from datetime import date, datetime, time
+from datetime import date, time
 from enum import Enum
+from functools import singledispatch
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -59,8 +61,8 @@ class Digests:
                 return cls(_read(path) or _made(path))
         except OSError as error:
             raise JournalError(
-                f"the key of the journal, {str(path)!r}, cannot be used: {error.strerror}; make it readable for this user,"
-                " or remove it: the next submission makes another"
+                f"the key of the journal, {str(path)!r}, cannot be used: {error.strerror}; make it readable for this"
+                " user, or remove it: the next submission makes another"
             ) from error
 
     def of(self, flow: str, parameters: Mapping[str, Any] | None, payload: Any, options: Any) -> str:
@@ -100,34 +102,6 @@ def _made(path: Path) -> bytes:
     return key
 
 
-def _encoded(value: Any) -> bytes:
-    """Bytes that are the same for equal values, and for no others, of every kind that can be submitted."""
-    match value:
-        case None | bool() | float():
-            return _part(type(value).__name__, repr(value))
-        case Secret():
-            return _part("secret", value.reveal())
-        case Enum():
-            return _encoded(value.value)
-        case int():
-            return _part("int", hex(value))
-        case str():
-            return _part("str", str(value))
-        case bytes() | bytearray() | memoryview():
-            return _part("bytes", hashlib.sha256(bytes(value)).digest())
-        case Path():
-            return _of_file(value)
-        case datetime() | date() | time():
-            return _part(type(value).__name__, value.isoformat())
-        case Mapping():
-            return _part("mapping", *sorted(_encoded(name) + _encoded(each) for name, each in value.items()))
-        case list() | tuple():
-            return _part("list", *map(_encoded, value))
-        case AbstractSet():
-            return _part("set", *sorted(map(_encoded, value)))
-    return _of_object(value)
-
-
 def _part(kind: str, *contents: str | bytes) -> bytes:
     """With their lengths, so that no contents look like others."""
     return b"".join(_counted(each) for each in (kind, *contents)) + b";"
@@ -138,34 +112,98 @@ def _counted(content: str | bytes) -> bytes:
     return b"%d:%b" % (len(data), data)
 
 
-def _of_file(path: Path) -> bytes:
-    """Of a file its name and its content, which are what is sent: a program that starts again may have put the same file
-    into another folder, or written it anew, so that neither its path nor its time tells whether it is the same.
+@singledispatch
+def _encoded(value: Any) -> bytes:
+    """Bytes that are the same for equal values, and for no others, of every kind that can be submitted.
 
-    What cannot be read, or is no file, is its path; sending it will fail with an error of its own.
-    """  # noqa: D205 - the reason is the summary
-    with suppress(OSError, ValueError):
-        if path.is_file():
-            with path.open("rb") as file:
-                return _part("file", path.name, hashlib.file_digest(file, "sha256").digest())
-    return _part("path", str(path))
-
-
-def _of_object(value: Any) -> bytes:
-    """Of attrs classes the attributes that say something, so that a new one with a default changes nothing; of others
-    their text, unless that is the address in memory that Python shows of an object without one.
-    """  # noqa: D205 - as above
+    This is for the kinds that have no function below. Of attrs classes the attributes count that say something, so that
+    a new one with a default changes nothing; of others the text, unless that tells where the object is in memory.
+    """
     kind = type(value)
     name = f"{kind.__module__}.{kind.__qualname__}"
     if attrs.has(kind):
-        said = attrs.asdict(value, recurse=False, filter=_says_something)
-        return _part(name, _encoded(said))
-    if kind.__repr__ is object.__repr__ and kind.__str__ is object.__str__:
-        return _part(name)
-    with suppress(Exception):
-        return _part(name, str(value))
-    return _part(name)
+        return _part(name, _encoded(attrs.asdict(value, recurse=False, filter=_says_something)))
+    text = _shown(value)
+    return _part(name) if f"0x{id(value):x}" in text else _part(name, text)
+
+
+@_encoded.register(NoneType)
+@_encoded.register(bool)
+@_encoded.register(float)
+def _(value: object) -> bytes:
+    return _part(type(value).__name__, repr(value))
+
+
+@_encoded.register(int)
+def _(value: int) -> bytes:
+    return _part("int", hex(value))
+
+
+@_encoded.register(str)
+def _(value: str) -> bytes:
+    return _part("str", str.__str__(value))
+
+
+@_encoded.register(Enum)
+def _(value: Enum) -> bytes:
+    return _encoded(value.value)
+
+
+@_encoded.register(Secret)
+def _(value: Secret) -> bytes:
+    return _part("secret", value.reveal())
+
+
+@_encoded.register(bytes)
+@_encoded.register(bytearray)
+@_encoded.register(memoryview)
+def _(value: bytes | bytearray | memoryview) -> bytes:
+    return _part("bytes", hashlib.sha256(bytes(value)).digest())
+
+
+@_encoded.register(date)
+@_encoded.register(time)
+def _(value: date | time) -> bytes:
+    return _part(type(value).__name__, value.isoformat())
+
+
+@_encoded.register(Mapping)
+def _(value: Mapping[Any, Any]) -> bytes:
+    return _part("mapping", *sorted(_encoded(name) + _encoded(each) for name, each in value.items()))
+
+
+@_encoded.register(list)
+@_encoded.register(tuple)
+def _(value: list[Any] | tuple[Any, ...]) -> bytes:
+    return _part("list", *map(_encoded, value))
+
+
+@_encoded.register(AbstractSet)
+def _(value: AbstractSet[Any]) -> bytes:
+    return _part("set", *sorted(map(_encoded, value)))
+
+
+@_encoded.register(Path)
+def _(value: Path) -> bytes:
+    """Of a file its name and its content, which are what is sent.
+
+    A program that starts again may have put the same file into another folder, or written it anew: neither its path nor
+    its time tells whether it is the same. What cannot be read, or is no file, is its path; sending it will fail with an
+    error of its own.
+    """
+    with suppress(OSError, ValueError):
+        if value.is_file():
+            with value.open("rb") as file:
+                return _part("file", value.name, hashlib.file_digest(file, "sha256").digest())
+    return _part("path", str(value))
 
 
 def _says_something(_attribute: object, value: Any) -> bool:
     return not (value is None or (isinstance(value, tuple | Mapping) and not value))
+
+
+def _shown(value: Any) -> str:
+    """The text of a value, empty if it has none."""
+    with suppress(Exception):
+        return str(value)
+    return ""

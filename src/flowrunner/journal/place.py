@@ -16,8 +16,8 @@ __all__ = ["SHARED", "default_path", "file_system", "make_file", "prepare", "rea
 SHARED: Final = frozenset({
     # served by another machine: file locks are missing, late or lost with the server, and memory is not shared at all
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "coda", "ceph", "lustre", "gpfs", "beegfs", "orangefs",
-    "fuse.sshfs", "fuse.ceph", "fuse.glusterfs", "fuse.davfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse", "fuse.goofys",
-    "fuse.mount-s3", "fuse.blobfuse", "fuse.blobfuse2", "fuse.juicefs", "fuse.curlftpfs",
+    "fuse.sshfs", "fuse.ceph", "fuse.glusterfs", "fuse.davfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse",
+    "fuse.goofys", "fuse.mount-s3", "fuse.blobfuse", "fuse.blobfuse2", "fuse.juicefs", "fuse.curlftpfs",
     # a disk that several machines write to: the same
     "gfs2", "ocfs2",
     # a folder of the machine around a virtual one: the two kernels do not see each other's locks and memory
@@ -66,8 +66,8 @@ def prepare(path: Path) -> None:
             _close_to_others(path.with_name(path.name + suffix))
     except OSError as error:
         raise JournalError(
-            f"the journal {str(path)!r} cannot be used: {error.strerror}; give it a file that you may write, in a folder that you"
-            " may write, on a local disk"
+            f"the journal {str(path)!r} cannot be used: {error.strerror}; name a file that you may"
+            " write, in a folder that you may write"
         ) from error
 
 
@@ -78,7 +78,7 @@ def make_file(path: Path, content: bytes = b"") -> None:
     """
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(descriptor)

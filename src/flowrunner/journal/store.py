@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from attrs import evolve, fields_dict
+from attrs import evolve
 
-from flowrunner.enums import Cause, RunState, WaitReason
+from flowrunner.enums import RunState
 from flowrunner.errors import InvalidRequest, JournalError
 from flowrunner.journal.database import Database
 from flowrunner.journal.digests import Digests, differ
 from flowrunner.journal.place import real
-from flowrunner.journal.values import Change, Entry, Intent
-from flowrunner.models import RunRef
+from flowrunner.journal.rows import change_of, columns, entry_at, first, insert, moment, select, text
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping
 
-    from flowrunner.models import RunStatus
+    from flowrunner.journal.values import Change, Entry, Intent
+    from flowrunner.models import RunRef, RunStatus
 
 __all__ = ["Journal"]
 
@@ -79,58 +78,58 @@ class Journal:
         """Write what is about to be submitted. When this returns, it is on the disk.
 
         Returns:
-            The entry. If there is one with the key already it is that one, unchanged, and `is_new` is false: then nothing
-            must be sent. A submission that was refused leaves its key free.
+            The entry. If there is one with the key already it is that one, unchanged, and `is_new` is false: then
+            nothing must be sent. A submission that was refused leaves its key free.
 
         Raises:
             InvalidRequest: the key belongs to a submission of something else.
         """
         with self._database.transaction(durable=True) as db:
-            known = _first(db, "connection = ? AND key = ?", intent.connection, intent.key)
+            known = first(db, "connection = ? AND key = ?", intent.connection, intent.key)
             if known is not None and not known.is_refused:
                 _refuse_other(known, intent)
                 return known
             if known is not None:
                 db.execute("DELETE FROM entries WHERE seq = ?", (known.seq,))
-            seq = _insert(db, "entries", _columns(intent))
-            return evolve(_existing(db, seq), is_new=True)
+            seq = insert(db, "entries", columns(intent))
+            return evolve(entry_at(db, seq), is_new=True)
 
     def resubmit(self, entry: Entry) -> Entry:
         """Write that an open submission is sent once more, since the vendor was seen not to have it.
 
         Returns:
-            The entry. Its `is_new` is false if it changed since the given one was read: another process sent it again, or
-            found the run. Then nothing must be sent.
+            The entry. Its `is_new` is false if it changed since the given one was read: another process sent it again,
+            or found the run. Then nothing must be sent.
         """
         with self._database.transaction(durable=True) as db:
             done = db.execute(
                 "UPDATE entries SET attempts = attempts + 1, uncertain = NULL, intended_at = ?, pid = ?"
                 " WHERE seq = ? AND attempts = ? AND run_id IS NULL AND ended_at IS NULL",
-                (_moment(self._now()), os.getpid(), entry.seq, entry.attempts),
+                (moment(self._now()), os.getpid(), entry.seq, entry.attempts),
             )
-            return evolve(_existing(db, entry.seq), is_new=done.rowcount == 1)
+            return evolve(entry_at(db, entry.seq), is_new=done.rowcount == 1)
 
     def accepted(self, entry: Entry, run_id: str, status: RunStatus) -> Entry:
         """Write the vendor's id and how the run stands. When this returns, it is on the disk.
 
         Raises:
-            JournalError: the entry has another run already: an earlier request arrived late and started a twin. Its id is
-                in `ref`, and in the history of the entry.
+            JournalError: the entry has another run already: an earlier request arrived late and started a twin. Its id
+                is in `ref`, and in the history of the entry.
         """
         at = status.observed_at or self._now()
         with self._database.transaction(durable=True) as db:
-            known = _existing(db, entry.seq)
+            known = entry_at(db, entry.seq)
             if known.run_id is None:
                 db.execute(
                     "UPDATE entries SET run_id = ?, accepted_at = ?, ended_at = NULL, uncertain = NULL WHERE seq = ?",
-                    (_text(run_id), _moment(at), known.seq),
+                    (text(run_id), moment(at), known.seq),
                 )
-                known = _existing(db, entry.seq)
+                known = entry_at(db, entry.seq)
             if known.run_id == run_id:
                 _take(db, known, status, at)
             else:
                 _note(db, known, run_id, status, at)
-            known = _existing(db, entry.seq)
+            known = entry_at(db, entry.seq)
         if known.run_id != run_id:
             raise _twin(known, run_id)
         return known
@@ -143,7 +142,7 @@ class Journal:
         with self._database.transaction(durable=False) as db:
             db.execute(
                 "UPDATE entries SET ended_at = ?, uncertain = NULL WHERE seq = ? AND run_id IS NULL AND attempts = 1",
-                (_moment(self._now()), entry.seq),
+                (moment(self._now()), entry.seq),
             )
             db.execute(
                 "UPDATE entries SET uncertain = ? WHERE seq = ? AND run_id IS NULL AND attempts > 1",
@@ -160,43 +159,43 @@ class Journal:
         with self._database.transaction(durable=False) as db:
             db.execute(
                 "UPDATE entries SET uncertain = ? WHERE seq = ? AND run_id IS NULL AND ended_at IS NULL",
-                (_text(why[:KEPT_REASON]), entry.seq),
+                (text(why[:KEPT_REASON]), entry.seq),
             )
 
     def changed(self, ref: RunRef, status: RunStatus) -> None:
         """Write how a run stands now; nothing if the journal does not know it, or knows that.
 
-        This is not forced onto the disk: after a power failure the vendor is asked again. A run that has ended stays as it
-        is, whatever a slower process says, unless it was LOST, or a success is found to be a failure.
+        This is not forced onto the disk: after a power failure the vendor is asked again. A run that has ended stays as
+        it is, whatever a slower process says, unless it was LOST, or a success is found to be a failure.
         """
         with self._database.transaction(durable=False) as db:
-            known = _last(
-                db, "connection = ? AND run_id = ? AND key = coalesce(?, key)", ref.connection, ref.id, ref.key
-            )
+            # The latest: a server that was restored gives an id again.
+            where = "connection = ? AND run_id = ? AND key = coalesce(?, key) ORDER BY seq DESC"
+            known = first(db, where, ref.connection, ref.id, ref.key)
             if known is not None:
                 _take(db, known, status, status.observed_at or self._now())
 
     def find(self, connection: str, key: str) -> Entry | None:
         """The submission with this key."""
         with self._database.reading() as db:
-            return _first(db, "connection = ? AND key = ?", connection, key)
+            return first(db, "connection = ? AND key = ?", connection, key)
 
     def open_entries(self, connection: str) -> list[Entry]:
         """What was not seen to end, with and without an id, oldest first."""
         with self._database.reading() as db:
-            return _select(db, "connection = ? AND ended_at IS NULL ORDER BY seq", connection)
+            return select(db, "connection = ? AND ended_at IS NULL ORDER BY seq", connection)
 
     def entries(self, *, connection: str | None = None, limit: int | None = None) -> list[Entry]:
         """All submissions, or those of a connection, newest first."""
         with self._database.reading() as db:
             most = -1 if limit is None else limit
-            return _select(db, "connection = coalesce(?, connection) ORDER BY seq DESC LIMIT ?", connection, most)
+            return select(db, "connection = coalesce(?, connection) ORDER BY seq DESC LIMIT ?", connection, most)
 
     def history(self, entry: Entry) -> list[Change]:
         """How the run of a submission went, oldest first; the last 200 changes."""
         with self._database.reading() as db:
             rows = db.execute("SELECT * FROM changes WHERE entry = ? ORDER BY seq", (entry.seq,)).fetchall()
-        return [_change(row) for row in rows]
+        return [change_of(row) for row in rows]
 
 
 def _refuse_other(known: Entry, intent: Intent) -> None:
@@ -215,8 +214,8 @@ def _refuse_other(known: Entry, intent: Intent) -> None:
 
 def _twin(known: Entry, run_id: str) -> JournalError:
     return JournalError(
-        f"key {known.key!r} started two runs: the journal has {known.run_id!r}, and now there is {run_id!r}; see whether"
-        " one is to be cancelled",
+        f"key {known.key!r} started two runs: the journal has {known.run_id!r}, and now there is {run_id!r}; see"
+        " whether one is to be cancelled",
         backend=known.backend,
         ref=evolve(known.ref, id=run_id),
     )
@@ -226,7 +225,7 @@ def _take(db: sqlite3.Connection, known: Entry, status: RunStatus, at: datetime)
     """Let a run that is in the journal stand so, if that is news and may follow."""
     if not _may_follow(known, status.state) or not _note(db, known, known.run_id, status, at):
         return
-    ended_at = _moment(at) if status.state.is_final else None
+    ended_at = moment(at) if status.state.is_final else None
     db.execute("UPDATE entries SET state = ?, ended_at = ? WHERE seq = ?", (status.state, ended_at, known.seq))
 
 
@@ -239,113 +238,23 @@ def _may_follow(known: Entry, state: RunState) -> bool:
 def _note(db: sqlite3.Connection, entry: Entry, run_id: str | None, status: RunStatus, at: datetime) -> bool:
     """Add to the history what is new; whether it was."""
     news = {
-        "run_id": _text(run_id),
+        "run_id": text(run_id),
         "state": status.state,
-        "vendor_status": _text(status.vendor_status),
+        "vendor_status": text(status.vendor_status),
         "cause": status.cause,
         "reason": status.reason,
     }
     last = db.execute(
-        f"SELECT {', '.join(news)} FROM changes WHERE entry = ? AND run_id = ? ORDER BY seq DESC LIMIT 1",
+        "SELECT run_id, state, vendor_status, cause, reason FROM changes"
+        " WHERE entry = ? AND run_id = ? ORDER BY seq DESC LIMIT 1",
         (entry.seq, news["run_id"]),
     ).fetchone()
     if last is not None and tuple(last) == tuple(news.values()):
         return False
-    _insert(db, "changes", {"entry": entry.seq, "at": _moment(at), **news})
+    insert(db, "changes", {"entry": entry.seq, "at": moment(at), **news})
     db.execute(
-        "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE entry = ? ORDER BY seq DESC LIMIT -1 OFFSET ?)",
+        "DELETE FROM changes WHERE seq IN"
+        " (SELECT seq FROM changes WHERE entry = ? ORDER BY seq DESC LIMIT -1 OFFSET ?)",
         (entry.seq, KEPT_CHANGES),
     )
     return True
-
-
-def _insert(db: sqlite3.Connection, table: str, columns: Mapping[str, Any]) -> int | None:
-    marks = ", ".join("?" * len(columns))
-    return db.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", (*columns.values(),)).lastrowid
-
-
-def _first(db: sqlite3.Connection, where: str, *values: Any) -> Entry | None:
-    return next(iter(_select(db, f"{where} LIMIT 1", *values)), None)
-
-
-def _last(db: sqlite3.Connection, where: str, *values: Any) -> Entry | None:
-    """The latest: a server that was restored gives an id again."""
-    return _first(db, f"{where} ORDER BY seq DESC", *values)
-
-
-def _existing(db: sqlite3.Connection, seq: int | None) -> Entry:
-    found = _first(db, "seq = ?", seq)
-    if found is None:
-        raise JournalError(f"the journal has no entry {seq}: its key was used again after a refusal, or it was removed")
-    return found
-
-
-def _select(db: sqlite3.Connection, where: str, *values: Any) -> list[Entry]:
-    given = [_text(value) if isinstance(value, str) else value for value in values]
-    return [_entry(row) for row in db.execute(f"SELECT * FROM entries WHERE {where}", given).fetchall()]
-
-
-def _columns(intent: Intent) -> dict[str, Any]:
-    return {
-        "connection": _text(intent.connection),
-        "backend": _text(intent.backend),
-        "flow": _text(intent.flow),
-        "key": _text(intent.key),
-        "digest": intent.digest,
-        "hint": json.dumps(dict(intent.hint)),
-        "state": RunState.SUBMITTING,
-        "attempts": 1,
-        "intended_at": _moment(intent.at),
-        "pid": os.getpid(),
-    }
-
-
-def _entry(row: sqlite3.Row) -> Entry:
-    known = {name: _plain(row[name]) for name in fields_dict(Entry) if name != "is_new"}
-    try:
-        return Entry(**{
-            **known,
-            "hint": json.loads(known["hint"]),
-            "state": RunState(known["state"]),
-            **{name: _time(known[name]) for name in ("intended_at", "accepted_at", "ended_at")},
-        })
-    except (ValueError, TypeError) as error:
-        raise _damaged(f"entry {row['seq']}", error) from error
-
-
-def _change(row: sqlite3.Row) -> Change:
-    known = {name: _plain(row[name]) for name in fields_dict(Change)}
-    try:
-        return Change(**{
-            **known,
-            "at": datetime.fromisoformat(known["at"]),
-            "state": RunState(known["state"]),
-            "cause": known["cause"] and Cause(known["cause"]),
-            "reason": known["reason"] and WaitReason(known["reason"]),
-        })
-    except (ValueError, TypeError) as error:
-        raise _damaged(f"a change of entry {row['entry']}", error) from error
-
-
-def _damaged(what: str, error: Exception) -> JournalError:
-    return JournalError(f"{what} in the journal makes no sense: {error}; the file was written to by something else")
-
-
-def _text(value: str | None) -> str | bytes | None:
-    """As SQLite can keep it: half a surrogate pair, which JSON can carry, is no text to it, but bytes."""
-    if value is None:
-        return None
-    data = value.encode("utf-8", "surrogatepass")
-    return value if data.decode("utf-8", "replace") == value else data
-
-
-def _plain(value: Any) -> Any:
-    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
-
-
-def _moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

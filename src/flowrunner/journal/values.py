@@ -7,7 +7,7 @@ from datetime import datetime  # noqa: TC003 - the same
 
 from attrs import field, frozen
 
-from flowrunner.enums import Cause, RunState, WaitReason
+from flowrunner.enums import Cause, RunState, WaitReason  # noqa: TC001 - the same
 from flowrunner.models import RunRef
 
 __all__ = ["Change", "Entry", "Intent"]
