@@ -173,13 +173,13 @@ def open_client(mode, clock, connected, no_backoff):
 
     opened = []
 
-    def make(connection=None, *, which=mode, on_event=None, clock=clock, **settings):
+    def make(connection=None, *, which=mode, on_event=None, clock=clock, journal=None, **settings):
         connection = connection or connected(**settings)
         if which == "sync":
-            opened.append(Client(connection, on_event=on_event, clock=clock))
+            opened.append(Client(connection, on_event=on_event, clock=clock, journal=journal))
             return opened[-1]
         runner = asyncio.Runner()
-        client = Blocking(runner, AsyncClient(connection, on_event=on_event, clock=clock))
+        client = Blocking(runner, AsyncClient(connection, on_event=on_event, clock=clock, journal=journal))
         opened.extend((runner, client))
         return client
 

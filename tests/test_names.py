@@ -18,10 +18,11 @@ CONTRACT = [
     "UnknownBackend", "BackendLoadError", "JournalError", "ClientClosed", "AuthenticationError", "PermissionDenied",
     "FlowNotFound", "RunNotFound", "InvalidParameters", "InvalidRequest", "RateLimited", "VendorError",
     "ProtocolError", "TransportError", "SubmissionUncertain", "ContactLost", "WaitTimeout", "RunFailed",
-    "RunCancelled", "RunLost", "InputRequired", "UnsupportedOperation", "Notice", "RemoteFile",
+    "RunCancelled", "RunLost", "InputRequired", "UnsupportedOperation", "Notice", "RemoteFile", "Reconciliation",
+    "ReconcileOutcome",
     *[
         pytest.param(name, marks=pytest.mark.xfail(reason="comes with a later version"))
-        for name in ("MapItem", "Reconciliation")
+        for name in ("MapItem",)
     ],
 ]  # fmt: skip
 

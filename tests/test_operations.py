@@ -27,6 +27,7 @@ from flowrunner.errors import (
     InputRequired,
     InvalidParameters,
     InvalidRequest,
+    JournalError,
     PermissionDenied,
     ProtocolError,
     RunCancelled,
@@ -248,7 +249,9 @@ def test_a_flow_that_is_none_is_not_asked_for(case):
 @pytest.mark.parametrize(
     ("arguments", "expected", "text"),
     [
-        ({"key": "k"}, UnsupportedOperation, "key"),
+        ({"key": ""}, InvalidRequest, "a key is a text of 1 to 200 printable characters"),
+        ({"key": "a\nb"}, InvalidRequest, "printable"),
+        ({"key": "k" * 201}, InvalidRequest, "printable"),
         (
             {"options": SubmitOptions(extra={"max_total_lifetime": 1})},
             UnsupportedOption,
@@ -1672,17 +1675,23 @@ def test_connecting(tmp_path):
 
 
 @pytest.mark.parametrize("connecting", [connect, connect_async])
-def test_a_journal(connecting):
-    """None stands for no journal, and this version can keep none."""
+@pytest.mark.parametrize("journal", [None, False, True, "runs.db", Path("runs.db"), ""])
+def test_a_journal(connecting, journal, tmp_path, monkeypatch):
+    """It is a file, or True for one in the user's state folder; without one nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("flowrunner.journal.default_path", lambda: tmp_path / "state" / "runs.db")
     place = {"backend": "fme-flow-v4", "base_url": "https://fme.example.com", "token": "t"}
-    client = connecting(**place, journal=None)
+    if journal == "":
+        with pytest.raises(JournalError, match="cannot be used"):
+            connecting(**place, journal=journal)
+        return
+    client = connecting(**place, journal=journal)
     if connecting is connect:
         client.close()
     else:
         asyncio.run(client.close())
-    for journal in ("runs.db", True, ""):
-        with pytest.raises(ConfigError, match="keeps no journal"):
-            connecting(**place, journal=journal)
+    expected = {None: [], False: [], True: ["state/runs.db"]}.get(journal, ["runs.db"])
+    assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("runs.db")] == expected
 
 
 @pytest.mark.parametrize("connecting", [connect, connect_async])
@@ -1692,13 +1701,13 @@ def test_a_journal(connecting):
         {"base_url": "no address"},
         {"base_url": "https://fme.example.com", "timeout": -1},
         {"base_url": "https://fme.example.com", "no_such_setting": 1},
-        {"base_url": "https://fme.example.com", "journal": "x"},
+        {"base_url": "https://fme.example.com", "journal": "."},
         {"base_url": "https://fme.example.com", "backend": "fme-flaw"},
     ],
 )
 def test_a_traceback_of_connecting_shows_no_credential(connecting, wrong):
     """A report of a refused call that shows the variables of every frame shows no credential in ours."""
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises((ConfigError, JournalError)) as caught:
         connecting(**{"backend": "fme-flow-v4", "token": TOKEN, **wrong})
 
     whole = traceback.TracebackException.from_exception(caught.value, capture_locals=True)

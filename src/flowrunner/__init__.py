@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flowrunner.connecting import connect_async as connect_async
     from flowrunner.enums import CancelOutcome as CancelOutcome
     from flowrunner.enums import Cause as Cause
+    from flowrunner.enums import ReconcileOutcome as ReconcileOutcome
     from flowrunner.enums import RunState as RunState
     from flowrunner.enums import WaitReason as WaitReason
     from flowrunner.errors import AuthenticationError as AuthenticationError
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from flowrunner.models import Health as Health
     from flowrunner.models import ParameterKind as ParameterKind
     from flowrunner.models import ParameterSpec as ParameterSpec
+    from flowrunner.models import Reconciliation as Reconciliation
     from flowrunner.models import RemoteFile as RemoteFile
     from flowrunner.models import RunRef as RunRef
     from flowrunner.models import RunResult as RunResult
@@ -72,7 +74,7 @@ _HOMES = {
     "backend": ["Capability"],
     "client": ["AsyncClient", "AsyncRun", "Client", "Run"],
     "connecting": ["connect", "connect_async"],
-    "enums": ["CancelOutcome", "Cause", "RunState", "WaitReason"],
+    "enums": ["CancelOutcome", "Cause", "ReconcileOutcome", "RunState", "WaitReason"],
     "errors": [
         "AuthenticationError", "BackendLoadError", "ClientClosed", "ConfigError", "ContactLost", "FlowNotFound",
         "FlowrunnerError", "InputRequired", "InvalidParameters", "InvalidRequest", "JournalError", "PermissionDenied",
@@ -85,8 +87,8 @@ _HOMES = {
         "UnknownWord",
     ],
     "models": [
-        "Artifact", "AsyncArtifact", "FlowInfo", "FlowSpec", "Health", "ParameterKind", "ParameterSpec", "RemoteFile",
-        "RunRef", "RunResult", "RunStatus", "SubmitOptions",
+        "Artifact", "AsyncArtifact", "FlowInfo", "FlowSpec", "Health", "ParameterKind", "ParameterSpec",
+        "Reconciliation", "RemoteFile", "RunRef", "RunResult", "RunStatus", "SubmitOptions",
     ],
 }  # fmt: skip
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}

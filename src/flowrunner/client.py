@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from flowrunner.enums import CancelOutcome, RunState
     from flowrunner.events import OnEvent
     from flowrunner.http import AsyncHttpSession, HttpSession
+    from flowrunner.journal.store import Journal
     from flowrunner.models import (
         ArtifactSource,
         FlowInfo,
         FlowSpec,
         Health,
         Progress,
+        Reconciliation,
         RemoteFile,
         RunRef,
         RunResult,
@@ -63,12 +65,13 @@ class _ClientBase:
         on_event: OnEvent | None = None,
         clock: Clock | None = None,
         artifact: Callable[[ArtifactSource], Any],
+        journal: Journal | None = None,
     ) -> None:
         self._connection = connection
         self._backend = connection.backend(connection.settings)
         self._clock = clock or SystemClock()
         self._operations = Operations(
-            connection, self._backend, clock=self._clock, on_event=on_event, artifact=artifact
+            connection, self._backend, clock=self._clock, on_event=on_event, artifact=artifact, journal=journal
         )
 
     def __repr__(self) -> str:
@@ -122,11 +125,12 @@ class Client(_ClientBase):
         *,
         on_event: OnEvent | None = None,
         clock: Clock | None = None,
+        journal: Journal | None = None,
         session: Callable[..., HttpSession] | None = None,
     ) -> None:
         from flowrunner.http import HttpSession
 
-        super().__init__(connection, on_event=on_event, clock=clock, artifact=self._artifact)
+        super().__init__(connection, on_event=on_event, clock=clock, artifact=self._artifact, journal=journal)
         self._session: HttpSession = (session or HttpSession)(**self._session_arguments())
 
     def submit(
@@ -145,10 +149,12 @@ class Client(_ClientBase):
             parameters: values by name, checked against the flow's description where there is one.
             payload: data for the flow, for a backend with the capability PAYLOAD.
             options: how to run it.
-            key: the caller's idempotency key, for a backend with the capability RECONCILE.
+            key: the caller's idempotency key: the same key again gives the run that it started before. The journal
+                remembers it; without one the client does, for as long as it lives, if the backend has RECONCILE.
 
         Raises:
             SubmissionUncertain: it is not known whether a run was started. Nothing was sent twice.
+            JournalError: the journal cannot be written to; its text says whether anything was started.
             FlowNotFound: the vendor has no such flow.
             InvalidParameters: the parameters do not fit, see `.problems`.
             UnsupportedOperation: the backend cannot do something asked for.
@@ -271,13 +277,25 @@ class Client(_ClientBase):
         """Remove a file from the vendor that `upload`, or a submission, brought there. It may be gone already."""
         self._perform(self._operations.files.remove(file))
 
+    def recover(self) -> list[Run]:
+        """The runs that the journal knows and has not seen end, oldest first, as they stood last.
+
+        A submission whose outcome is unknown is looked for at the vendor; one that is still unresolved comes as a run
+        that is SUBMITTING and has no id.
+
+        Raises:
+            UnsupportedOperation: there is no journal.
+        """
+        return [Run(self, record) for record in self._perform(self._operations.reconciling.recover())]
+
     def health(self) -> Health:
         """How the connection stands. A server that cannot be reached is an answer, not an error."""
         return self._perform(self._operations.listing.health())
 
     def close(self) -> None:
-        """Close the connections; runs go on at the vendor. Closing twice does no harm."""
+        """Close the connections and the journal; runs go on at the vendor. Closing twice does no harm."""
         self._session.close()
+        self._operations.ledger.close()
 
     def __enter__(self) -> Self:
         return self
@@ -442,6 +460,16 @@ class Run(_RunBase):
         """
         return self._perform(self._operations.results.cancel(self._record))
 
+    def reconcile(self) -> Reconciliation:
+        """Find out whether a submission whose outcome is unknown started a run, for a run that is SUBMITTING.
+
+        Returns:
+            FOUND: the vendor shows a run with this key, and this run goes on as that one. NOT_FOUND: it shows none, as
+            of then; the same key may be submitted again. CANDIDATES: it carries no keys, and shows runs that may be it.
+            UNKNOWABLE: it has no way to tell.
+        """
+        return self._perform(self._operations.reconciling.reconcile(self._record))
+
     def result(self) -> RunResult:
         """Outputs, artifacts and metrics of the finished run, however it ended.
 
@@ -483,11 +511,12 @@ class AsyncClient(_ClientBase):
         *,
         on_event: OnEvent | None = None,
         clock: Clock | None = None,
+        journal: Journal | None = None,
         session: Callable[..., AsyncHttpSession] | None = None,
     ) -> None:
         from flowrunner.http import AsyncHttpSession
 
-        super().__init__(connection, on_event=on_event, clock=clock, artifact=self._artifact)
+        super().__init__(connection, on_event=on_event, clock=clock, artifact=self._artifact, journal=journal)
         self._session: AsyncHttpSession = (session or AsyncHttpSession)(**self._session_arguments())
 
     async def submit(
@@ -575,13 +604,20 @@ class AsyncClient(_ClientBase):
         """As `Client.remove`."""
         await self._perform(self._operations.files.remove(file))
 
+    async def recover(self) -> list[AsyncRun]:
+        """As `Client.recover`."""
+        return [AsyncRun(self, record) for record in await self._perform(self._operations.reconciling.recover())]
+
     async def health(self) -> Health:
         """As `Client.health`."""
         return await self._perform(self._operations.listing.health())
 
     async def close(self) -> None:
         """As `Client.close`."""
+        import asyncio
+
         await self._session.close()
+        await asyncio.to_thread(self._operations.ledger.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -670,6 +706,10 @@ class AsyncRun(_RunBase):
     async def cancel(self) -> CancelOutcome:
         """As `Run.cancel`."""
         return await self._perform(self._operations.results.cancel(self._record))
+
+    async def reconcile(self) -> Reconciliation:
+        """As `Run.reconcile`."""
+        return await self._perform(self._operations.reconciling.reconcile(self._record))
 
     async def result(self) -> RunResult:
         """As `Run.result`."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flowrunner.client import AsyncClient, Client
     from flowrunner.config import Connection
     from flowrunner.events import OnEvent
+    from flowrunner.journal import Journal
 
 __all__ = ["connect", "connect_async"]
 
@@ -37,7 +38,7 @@ def connect(
     backend: str | type[Backend] | None = None,
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
-    journal: object = None,
+    journal: str | os.PathLike[str] | bool | None = None,
     **settings: Any,
 ) -> Client:
     """Connect to a workflow server. Nothing is asked of it yet.
@@ -47,15 +48,17 @@ def connect(
         backend: the vendor, by name or class; with it and without a name, all settings are given here.
         config: a configuration file, or its content, instead of the usual search.
         on_event: called with every event, see `flowrunner.events`.
-        journal: None; this version keeps no journal.
+        journal: where submissions are written down: a file, or True for one in the user's state folder.
         **settings: of the connection; they win over the environment and the file.
 
     Raises:
         ConfigError: something about that is wrong; the text says what.
+        JournalError: the journal cannot be used.
     """
     from flowrunner.client import Client
 
-    return Client(_resolve(name, backend, config, journal, Arguments.taking(settings)), on_event=on_event)
+    connection = _resolve(name, backend, config, Arguments.taking(settings))
+    return Client(connection, on_event=on_event, journal=_opened(journal))
 
 
 def connect_async(
@@ -65,27 +68,30 @@ def connect_async(
     backend: str | type[Backend] | None = None,
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
-    journal: object = None,
+    journal: str | os.PathLike[str] | bool | None = None,
     **settings: Any,
 ) -> AsyncClient:
     """As `connect`, for a program that runs on asyncio. The call itself is not awaited."""
     from flowrunner.client import AsyncClient
 
-    return AsyncClient(_resolve(name, backend, config, journal, Arguments.taking(settings)), on_event=on_event)
+    connection = _resolve(name, backend, config, Arguments.taking(settings))
+    return AsyncClient(connection, on_event=on_event, journal=_opened(journal))
 
 
 def _resolve(
     name: str | None,
     backend: str | type[Backend] | None,
     config: str | os.PathLike[str] | Mapping[str, Any] | None,
-    journal: object,
     settings: Arguments,
 ) -> Connection:
     from flowrunner.config import resolve
 
-    if journal is not None:
-        from flowrunner.errors import ConfigError
-
-        raise ConfigError("this version keeps no journal: leave the argument `journal` out")
-
     return resolve(name, backend=backend, config=config, arguments=settings)
+
+
+def _opened(journal: str | os.PathLike[str] | bool | None) -> Journal | None:  # noqa: FBT001 - True stands for a place
+    if journal is None or journal is False:
+        return None
+    from flowrunner.journal import Journal, default_path
+
+    return Journal.open(default_path() if journal is True else journal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["CancelOutcome", "Cause", "RunState", "WaitReason"]
+__all__ = ["CancelOutcome", "Cause", "ReconcileOutcome", "RunState", "WaitReason"]
 
 
 class RunState(StrEnum):
@@ -70,3 +70,16 @@ class CancelOutcome(StrEnum):
     """The vendor accepted the request; the run still has to end."""
     TOO_LATE = "too_late"
     """The run had ended before; `Run.status` says how."""
+
+
+class ReconcileOutcome(StrEnum):
+    """What came of looking for a run whose submission is uncertain."""
+
+    FOUND = "found"
+    """The vendor shows a run with the key of the submission; it goes on from here."""
+    NOT_FOUND = "not_found"
+    """The vendor shows none, as of then: a proxy may still deliver the request."""
+    CANDIDATES = "candidates"
+    """The vendor carries no keys, and shows runs that may be it: which one, if any, is for a person to say."""
+    UNKNOWABLE = "unknowable"
+    """The vendor has no way to find out."""

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from attrs import Attribute, asdict, evolve, field, frozen
 
-from flowrunner.enums import Cause, RunState, WaitReason
+from flowrunner.enums import Cause, ReconcileOutcome, RunState, WaitReason
 from flowrunner.errors import ClientClosed, InvalidRequest
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "ParameterKind",
     "ParameterSpec",
     "Progress",
+    "Reconciliation",
     "RemoteFile",
     "RunRef",
     "RunResult",
@@ -133,6 +134,22 @@ class RunRef:
         if not backend or not connection:
             raise InvalidRequest(f"{text!r} is not a run reference: it names no backend, or no connection")
         return cls(connection, backend, flow, run_id or None, key[0] if key else None)
+
+
+@frozen
+class Reconciliation:
+    """What came of looking for a run whose submission is uncertain.
+
+    Attributes:
+        outcome: what is known now.
+        candidates: the runs that the vendor shows for it: of FOUND the run, and with it any twin that the same key
+            started; of CANDIDATES all that fit. `Client.attach` takes each.
+        as_of: when the vendor was asked.
+    """
+
+    outcome: ReconcileOutcome
+    candidates: tuple[RunRef, ...] = ()
+    as_of: datetime | None = None
 
 
 @frozen(kw_only=True)

@@ -325,7 +325,9 @@ def test_no_secret_and_no_payload_is_kept(journal, path, intent, seen):
     """What is submitted leaves no trace in any of the files, nor do the vendor's message and answer."""
     hidden = ["p4ssw0rd-of-parameters", "p4yload-of-bytes", "descr1ption-of-options", "mess4ge", "answ3r"]
     digest = journal.digest("f", {"password": hidden[0]}, hidden[1].encode(), {"description": hidden[2]})
-    entry = journal.accepted(journal.intend(intent(digest=digest)), "7", seen(message=hidden[3], raw=hidden[4].encode()))
+    entry = journal.accepted(
+        journal.intend(intent(digest=digest)), "7", seen(message=hidden[3], raw=hidden[4].encode())
+    )
     journal.changed(entry.ref, seen(RunState.FAILED, message=hidden[3], raw=hidden[4].encode()))
     journal.uncertain(journal.intend(intent("k2", digest=digest)), "no answer")
     before_closing = raw(path)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-__all__ = ["change_of", "columns", "entry_at", "first", "insert", "moment", "select", "text"]
+__all__ = ["change_of", "columns", "entry_at", "first", "insert", "moment", "plain", "select", "text"]
 
 
 def insert(db: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> int | None:
@@ -68,14 +68,14 @@ def columns(intent: Intent) -> dict[str, Any]:
 
 
 def _entry_of(row: sqlite3.Row) -> Entry:
-    known = {name: _plain(row[name]) for name in fields_dict(Entry) if name != "is_new"}
+    known = {name: plain(row[name]) for name in fields_dict(Entry) if name != "is_new"}
     try:
         return Entry(
             **{
                 **known,
                 "hint": json.loads(known["hint"]),
                 "state": RunState(known["state"]),
-                **{name: _time(known[name]) for name in ("intended_at", "accepted_at", "ended_at")},
+                **{name: _time(known[name]) for name in ("intended_at", "accepted_at", "ended_at", "absent_at")},
             }
         )
     except (ValueError, TypeError) as error:
@@ -84,7 +84,7 @@ def _entry_of(row: sqlite3.Row) -> Entry:
 
 def change_of(row: sqlite3.Row) -> Change:
     """A row of the history."""
-    known = {name: _plain(row[name]) for name in fields_dict(Change)}
+    known = {name: plain(row[name]) for name in fields_dict(Change)}
     try:
         return Change(
             **{
@@ -111,7 +111,8 @@ def text(value: str | None) -> str | bytes | None:
     return value if data.decode("utf-8", "replace") == value else data
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What `text` was given."""
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 

@@ -39,6 +39,7 @@ STEPS: Final[tuple[Step, ...]] = (
           accepted_at TEXT,
           ended_at TEXT,
           pid INTEGER NOT NULL,
+          absent_at TEXT,
           UNIQUE (connection, key)
         )
         """,

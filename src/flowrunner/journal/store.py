@@ -13,7 +13,7 @@ from flowrunner.errors import InvalidRequest, JournalError
 from flowrunner.journal.database import Database
 from flowrunner.journal.digests import Digests, differ
 from flowrunner.journal.place import real
-from flowrunner.journal.rows import change_of, columns, entry_at, first, insert, moment, select, text
+from flowrunner.journal.rows import change_of, columns, entry_at, first, insert, moment, plain, select, text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flowrunner.journal.values import Change, Entry, Intent
     from flowrunner.models import RunRef, RunStatus
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "refuse_other"]
 
 WAIT: Final = 30.0
 """Seconds to wait for others. A transaction takes milliseconds: who has to wait that long waits for one that hangs."""
@@ -87,7 +87,7 @@ class Journal:
         with self._database.transaction(durable=True) as db:
             known = first(db, "connection = ? AND key = ?", intent.connection, intent.key)
             if known is not None and not known.is_refused:
-                _refuse_other(known, intent)
+                refuse_other(known, intent)
                 return known
             if known is not None:
                 db.execute("DELETE FROM entries WHERE seq = ?", (known.seq,))
@@ -103,8 +103,8 @@ class Journal:
         """
         with self._database.transaction(durable=True) as db:
             done = db.execute(
-                "UPDATE entries SET attempts = attempts + 1, uncertain = NULL, intended_at = ?, pid = ?"
-                " WHERE seq = ? AND attempts = ? AND run_id IS NULL AND ended_at IS NULL",
+                "UPDATE entries SET attempts = attempts + 1, uncertain = NULL, absent_at = NULL, intended_at = ?,"
+                " pid = ? WHERE seq = ? AND attempts = ? AND run_id IS NULL AND ended_at IS NULL",
                 (moment(self._now()), os.getpid(), entry.seq, entry.attempts),
             )
             return evolve(entry_at(db, entry.seq), is_new=done.rowcount == 1)
@@ -162,6 +162,15 @@ class Journal:
                 (text(why[:KEPT_REASON]), entry.seq),
             )
 
+    def absent(self, entry: Entry) -> None:
+        """Write that the vendor did not show a run of this submission when it was asked: it may be sent again."""
+        with self._database.transaction(durable=False) as db:
+            db.execute(
+                "UPDATE entries SET absent_at = ?"
+                " WHERE seq = ? AND attempts = ? AND run_id IS NULL AND ended_at IS NULL",
+                (moment(self._now()), entry.seq, entry.attempts),
+            )
+
     def changed(self, ref: RunRef, status: RunStatus) -> None:
         """Write how a run stands now; nothing if the journal does not know it, or knows that.
 
@@ -171,7 +180,7 @@ class Journal:
         with self._database.transaction(durable=False) as db:
             # The latest: a server that was restored gives an id again.
             where = "connection = ? AND run_id = ? AND key = coalesce(?, key) ORDER BY seq DESC"
-            known = first(db, where, ref.connection, ref.id, ref.key)
+            known = first(db, where, ref.connection, ref.id, ref.key) or _adopted(db, ref)
             if known is not None:
                 _take(db, known, status, status.observed_at or self._now())
 
@@ -179,6 +188,14 @@ class Journal:
         """The submission with this key."""
         with self._database.reading() as db:
             return first(db, "connection = ? AND key = ?", connection, key)
+
+    def claimed(self, connection: str) -> frozenset[str]:
+        """The ids of all runs that are known to be of some submission."""
+        with self._database.reading() as db:
+            found = db.execute(
+                "SELECT run_id FROM entries WHERE connection = ? AND run_id IS NOT NULL", (text(connection),)
+            ).fetchall()
+        return frozenset(plain(row["run_id"]) for row in found)
 
     def open_entries(self, connection: str) -> list[Entry]:
         """What was not seen to end, with and without an id, oldest first."""
@@ -198,7 +215,17 @@ class Journal:
         return [change_of(row) for row in rows]
 
 
-def _refuse_other(known: Entry, intent: Intent) -> None:
+def _adopted(db: sqlite3.Connection, ref: RunRef) -> Entry | None:
+    """The open submission that has no id, of which somebody has found out that this run is it; now it has the id."""
+    known = first(db, "connection = ? AND key = ? AND run_id IS NULL AND ended_at IS NULL", ref.connection, ref.key)
+    if known is None:
+        return None
+    db.execute("UPDATE entries SET run_id = ?, uncertain = NULL WHERE seq = ?", (text(ref.id), known.seq))
+    return entry_at(db, known.seq)
+
+
+def refuse_other(known: Entry, intent: Intent) -> None:
+    """Raise if a key is known as that of something else."""
     if known.flow != intent.flow:
         what = f"of flow {known.flow!r}, not {intent.flow!r}"
     elif differ(known.digest, intent.digest):

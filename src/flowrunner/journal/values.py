@@ -51,6 +51,7 @@ class Entry:
         accepted_at: when the id was known.
         ended_at: when the run was seen to end, or the vendor refused it; None while it is open.
         pid: the process that sent it last.
+        absent_at: when the vendor was asked, and showed no run of it; None where it was sent after that.
         is_new: whether the call that returned this entry wrote the intent: then, and only then, it is for its caller to
             send it.
     """
@@ -70,6 +71,7 @@ class Entry:
     accepted_at: datetime | None
     ended_at: datetime | None
     pid: int
+    absent_at: datetime | None = None
     is_new: bool = field(default=False, eq=False)
 
     @property

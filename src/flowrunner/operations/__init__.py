@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from flowrunner.operations.context import Context
 from flowrunner.operations.files import Files
 from flowrunner.operations.following import Following
+from flowrunner.operations.ledger import Ledger
 from flowrunner.operations.listing import Listing
+from flowrunner.operations.reconciling import Reconciling
 from flowrunner.operations.records import Runs
 from flowrunner.operations.results import Results
 from flowrunner.operations.submitting import Submitting
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from flowrunner.clock import Clock
     from flowrunner.config import Connection
     from flowrunner.events import OnEvent
+    from flowrunner.journal.store import Journal
     from flowrunner.models import Artifact, ArtifactSource, AsyncArtifact
 
 __all__ = ["Operations"]
@@ -38,6 +41,7 @@ class Operations:
         clock: time.
         on_event: the caller's function.
         artifact: makes the handle that a result shows of a vendor's artifact.
+        journal: where submissions are written down; None without one.
     """
 
     def __init__(
@@ -48,11 +52,14 @@ class Operations:
         clock: Clock,
         on_event: OnEvent | None,
         artifact: Callable[[ArtifactSource], Artifact | AsyncArtifact],
+        journal: Journal | None = None,
     ) -> None:
         self.context = Context(connection, backend, clock=clock, on_event=on_event)
-        self.runs = Runs(self.context)
+        self.ledger = Ledger(self.context, journal)
+        self.runs = Runs(self.context, self.ledger.note)
+        self.reconciling = Reconciling(self.context, self.runs, self.ledger)
         self.listing = Listing(self.context)
         self.files = Files(self.context)
         self.following = Following(self.context, self.runs)
         self.results = Results(self.context, self.runs, self.following, artifact)
-        self.submitting = Submitting(self.context, self.runs, self.files, self.results)
+        self.submitting = Submitting(self.context, self.runs, self.files, self.results, self.ledger)

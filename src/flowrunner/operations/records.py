@@ -17,7 +17,11 @@ from flowrunner.operations.steps import ask
 from flowrunner.states import Track, absent, cancel_answered, changed, mismatched, reduce
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from flowrunner.backend import Accepted, CancelAnswer, Listed
+    from flowrunner.journal.values import Change, Entry
     from flowrunner.models import RemoteFile, RunResult
     from flowrunner.operations.context import Context
     from flowrunner.operations.steps import Operation
@@ -41,6 +45,7 @@ class RunRecord:
         hidden: hides the values of password parameters in what the vendor says.
         uploads: files that were brought to the vendor for it.
         born: when we first heard of it, in monotonic seconds.
+        submitted_at: the time of day at which it was submitted, where that was here.
         result: read once.
     """
 
@@ -53,6 +58,7 @@ class RunRecord:
         self.hidden = Masker()
         self.uploads: tuple[RemoteFile, ...] = ()
         self.born = born
+        self.submitted_at: datetime | None = None
         self.result: RunResult | None = None
         self.lock = threading.Lock()
 
@@ -68,10 +74,17 @@ class RunRecord:
 
 
 class Runs:
-    """The runs of one connection: how they come to be known, and what becomes known of them."""
+    """The runs of one connection: how they come to be known, and what becomes known of them.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        context: the connection.
+        note: has it written down how a run stands.
+    """
+
+    def __init__(self, context: Context, note: Callable[[RunRef, RunStatus], None]) -> None:
         self._context = context
+        self._note = note
+        self._uncertain: dict[RunRef, datetime] = {}
 
     def attach(self, ref: RunRef | str) -> RunRecord:
         """A run that was started before, or elsewhere; nothing is asked."""
@@ -84,7 +97,13 @@ class Runs:
             raise InvalidRequest(f"{ref} was made by backend {ref.backend!r}, which {backend.name!r} cannot follow")
         state = RunState.UNKNOWN if ref.id is not None else RunState.SUBMITTING
         track = Track(status=RunStatus(state=state))
-        return RunRecord(ref, track, born=self._context.monotonic(), expected_flow=ref.flow or None)
+        record = RunRecord(ref, track, born=self._context.monotonic(), expected_flow=ref.flow or None)
+        record.submitted_at = self._uncertain.get(ref)
+        return record
+
+    def uncertain(self, ref: RunRef, submitted_at: datetime) -> None:
+        """Remember when a submission was sent whose outcome is unknown; of several alike, the first."""
+        self._uncertain.setdefault(ref, submitted_at)
 
     def accepted(self, ref: RunRef, accepted: Accepted, hidden: Masker) -> RunRecord:
         """A run that the vendor has just accepted."""
@@ -107,6 +126,31 @@ class Runs:
         record = RunRecord(ref, Track(), born=now, expected_flow=item.flow or None)
         self.apply(record, item.observation, now, quietly=True)
         return record
+
+    def remembered(self, entry: Entry, last: Change | None = None) -> RunRecord:
+        """A run, or a submission, that the journal knows; as it stood there."""
+        status = RunStatus(state=entry.state)
+        if last is not None:
+            status = RunStatus(
+                state=last.state,
+                vendor_status=last.vendor_status,
+                cause=last.cause,
+                reason=last.reason,
+                observed_at=last.at,
+            )
+        track = Track(status=status, seen=entry.run_id is not None)
+        record = RunRecord(entry.ref, track, born=self._context.monotonic(), expected_flow=entry.flow)
+        record.submitted_at = entry.intended_at
+        return record
+
+    def found(self, record: RunRecord, ref: RunRef, seen: Observation | None) -> None:
+        """A submission turns out to have started this run."""
+        with record.lock:
+            record.ref = ref
+            record.track = evolve(record.track, status=evolve(record.status, state=RunState.UNKNOWN), seen=True)
+        self._context.emit(events.Submitted(connection=self._context.name, ref=ref))
+        if seen is not None:
+            self.apply(record, seen, self._context.monotonic())
 
     def look(self, record: RunRecord, *, hold: float = 0.0, at_most: float | None = None) -> Operation[bool]:
         """Look at a run once; whether the vendor has shown it."""
@@ -175,6 +219,7 @@ class Runs:
         if not new.recognized and new.vendor_status is not None and new.vendor_status != old.vendor_status:
             self._context.emit(events.UnknownWord(connection=where, ref=ref, word=new.vendor_status))
         self._context.emit(events.StatusChanged(connection=where, ref=ref, old=old, new=new))
+        self._note(ref, new)
 
 
 def with_id(ref: RunRef) -> RunRef:

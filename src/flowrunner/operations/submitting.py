@@ -12,6 +12,7 @@ from flowrunner.errors import (
     FlowrunnerError,
     InvalidParameters,
     InvalidRequest,
+    JournalError,
     SubmissionUncertain,
     UnsupportedOption,
 )
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from flowrunner.backend import Accepted
+    from flowrunner.journal.values import Entry
     from flowrunner.models import FlowSpec, RemoteFile, RunResult
     from flowrunner.operations.context import Context
     from flowrunner.operations.files import Files
+    from flowrunner.operations.ledger import Ledger
     from flowrunner.operations.records import RunRecord, Runs
     from flowrunner.operations.results import Results
     from flowrunner.operations.steps import Operation
@@ -54,11 +57,12 @@ class _Description:
 class Submitting:
     """Starts runs on one connection."""
 
-    def __init__(self, context: Context, runs: Runs, files: Files, results: Results) -> None:
+    def __init__(self, context: Context, runs: Runs, files: Files, results: Results, ledger: Ledger) -> None:
         self._context = context
         self._runs = runs
         self._files = files
         self._results = results
+        self._ledger = ledger
         self._descriptions: dict[str, _Description] = {}
 
     def submit(self, submission: Submission) -> Operation[RunRecord]:
@@ -112,30 +116,51 @@ class Submitting:
         yield from self._context.prepared()
         self._check_capabilities(submission)
         self._files.check_payload(submission.payload)
+        if (known := (yield from self._ledger.known(submission))) is not None:
+            return (yield from self._remembered(known))
         spec = yield from self._check_parameters(submission)
         parameters, uploads = yield from self._files.uploaded(_fitted(spec, submission.parameters))
-        submission = evolve(submission, parameters=parameters)
-        backend = self._context.backend
         try:
+            entry = yield from self._ledger.intend(submission, wait if at_vendor else None)
+            if entry is not None and not entry.is_new:  # another process was quicker
+                yield from self._files.clear(uploads)
+                return (yield from self._remembered(entry))
+            submission = evolve(submission, parameters=parameters, key=submission.key if entry is None else entry.key)
+            backend = self._context.backend
             plan = backend.run(submission, wait) if at_vendor else backend.submit(submission)
-            return (yield from self._accept(submission, spec, plan, uploads))
+            return (yield from self._accept(submission, spec, plan, uploads, entry))
         except FlowrunnerError as error:
-            if not isinstance(error, SubmissionUncertain):  # a run that may be there may need them
+            if not isinstance(error, SubmissionUncertain | JournalError):  # a run that may be there may need them
                 yield from self._files.clear(uploads)
             raise
 
+    def _remembered(self, entry: Entry) -> Operation[RunRecord]:
+        """The run that this key has started before."""
+        return self._runs.remembered(entry, (yield from self._ledger.last_change(entry)))
+
     def _accept(
-        self, submission: Submission, spec: FlowSpec | None, plan: Plan[Accepted], uploads: tuple[RemoteFile, ...]
+        self,
+        submission: Submission,
+        spec: FlowSpec | None,
+        plan: Plan[Accepted],
+        uploads: tuple[RemoteFile, ...],
+        entry: Entry | None,
     ) -> Operation[RunRecord]:
         hidden = _passwords(spec, submission.parameters)
         ref = RunRef(self._context.name, self._context.backend.name, submission.flow, None, submission.key)
+        sent_at = self._context.now()
         try:
             accepted = yield from ask(plan)
         except FlowrunnerError as error:
             hidden.error(error)
             if isinstance(error, SubmissionUncertain):
                 error.handle = ref
+                self._runs.uncertain(ref, sent_at)
+                yield from self._ledger.uncertain(entry, self._context.located(error, ref).message)
+            else:
+                yield from self._ledger.refused(entry)
             raise
+        yield from self._ledger.accepted(entry, accepted.id)
         record = self._runs.accepted(ref, accepted, hidden)
         record.uploads = (*uploads, *accepted.uploads)
         return record
@@ -146,8 +171,7 @@ class Submitting:
             require(Capability.PAYLOAD, "payload")
         if submission.parameters:
             require(Capability.PARAMETERS, "parameters")
-        if submission.key is not None:
-            require(Capability.RECONCILE, "key")
+        self._ledger.check_key(submission.key)
         backend = self._context.backend
         for option in submission.options.extra:
             if option not in backend.options:

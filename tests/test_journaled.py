@@ -1,0 +1,561 @@
+"""Submissions that are written down: one key starts one run, an id survives, and what is uncertain is found out.
+
+Each test runs on both clients, over a scripted V3 server, which carries keys, or V4, which does not.
+"""
+
+import json
+import re
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from flowrunner import events
+from flowrunner.backend import labelled
+from flowrunner.config import resolve
+from flowrunner.enums import ReconcileOutcome, RunState
+from flowrunner.errors import (
+    AuthenticationError,
+    InvalidParameters,
+    InvalidRequest,
+    JournalError,
+    SubmissionUncertain,
+    TransportError,
+    UnsupportedOperation,
+    VendorError,
+)
+from flowrunner.journal import Journal
+from flowrunner.models import RunRef, RunStatus
+
+FLOW = "Samples/x.fmw"
+SUBMIT = "/fmerest/v3/transformations/submit/Samples/x.fmw"
+JOBS = "/fmerest/v3/transformations/jobs"
+KEY = "nightly-2025-01-01"
+LOST = httpx.ReadTimeout("no answer")
+INVISION = resolve(
+    None, backend="invision", config=None, arguments={"api_key": "k", "base_url": "https://i.example.com"}
+)
+
+
+class Case:
+    """Clients that share a journal, or have none, over a scripted server."""
+
+    def __init__(self, open_client, vendor, clock, path):
+        self.open, self.vendor, self.clock, self.path = open_client, vendor, clock, path
+        self.events = []
+        self.listing()
+        vendor.on("POST", SUBMIT, (202, {"id": 1}))
+        vendor.on("POST", "/jobs", (202, {"id": 1}))
+
+    def journal(self):
+        """The journal, opened anew."""
+        return Journal.open(self.path, now=self.clock.now)
+
+    def client(self, *, journal=True, **settings):
+        """A client as a new process would have it."""
+        settings = {"backend": "fme-flow-v3", "check_parameters": False, "max_long_polls": 0, "retries": 0, **settings}
+        book = self.journal() if journal else None
+        return self.open(on_event=self.events.append, journal=book, **settings)
+
+    def listing(self, *jobs):
+        """What the server lists: on V3 some are active, on V4 all are completed."""
+        live = [job for job in jobs if job["status"] in {"QUEUED", "PULLED"}]
+        ended = [job for job in jobs if job not in live]
+        for section, items in (("active", live), ("completed", ended)):
+            self.vendor.on("GET", f"{JOBS}/{section}", (200, page(items)))
+        self.vendor.on("GET", "/jobs", (200, page([])), (200, page(jobs)))
+
+    def submissions(self):
+        """How many went out."""
+        return len(self.vendor.asked("POST", SUBMIT)) + len(self.vendor.asked("POST", "/jobs"))
+
+    def happened(self, kind):
+        """The events of a kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def uncertain(self, client, **arguments):
+        """A submission whose answer is lost; its handle."""
+        for address in (SUBMIT, "/jobs"):
+            self.vendor.on("POST", address, LOST)
+        with pytest.raises(SubmissionUncertain) as caught:
+            client.submit(FLOW, **arguments)
+        for address in (SUBMIT, "/jobs"):
+            self.vendor.on("POST", address, (202, {"id": 9}))
+        return caught.value.handle
+
+
+def page(items):
+    """A page of a listing."""
+    return {"items": list(items), "limit": 1000, "offset": 0, "totalCount": len(items)}
+
+
+def job(number, word, clock, *, key=None, description="", **more):
+    """A job in a listing; its times are those of now."""
+    return {
+        "id": number,
+        "status": word,
+        "repository": "Samples",
+        "workspace": "x.fmw",
+        "description": labelled(description, key) or "",
+        "timeQueued": clock.now().isoformat(),
+        "timeSubmitted": clock.now().isoformat(),
+        **more,
+    }
+
+
+@pytest.fixture
+def case(open_client, vendor, clock, tmp_path):
+    """Clients that share a journal."""
+    return Case(open_client, vendor, clock, tmp_path / "runs.db")
+
+
+# What is written down
+
+
+def test_the_intent_is_written_before_the_request_leaves(case):
+    """While the request is under way the journal has it, without an id; when `submit` returns it has the id."""
+    during = []
+
+    def answer(_request):
+        during.extend(case.journal().open_entries("fme-flow-v3@fme.example.com"))
+        return 202, {"id": 1}
+
+    case.vendor.on("POST", SUBMIT, answer)
+    run = case.client().submit(FLOW, key=KEY)
+
+    (entry,) = during
+    assert (entry.key, entry.flow, entry.run_id, entry.state) == (KEY, FLOW, None, RunState.SUBMITTING)
+    (entry,) = case.journal().open_entries(run.ref.connection)
+    assert (entry.run_id, entry.state, entry.ref) == ("1", RunState.QUEUED, run.ref)
+
+
+def test_every_journaled_submission_gets_a_key(case):
+    """V3 carries it in the job's description, behind what is there; the run's reference has it."""
+    client = case.client()
+    from flowrunner import SubmitOptions
+
+    run = client.submit(FLOW, options=SubmitOptions(description="for the report"))
+    (request,) = case.vendor.asked("POST", SUBMIT)
+    description = json.loads(request.content)["TMDirectives"]["description"]
+    assert description == f"for the report [fr:{run.ref.key}]"
+    assert re.fullmatch("[0-9a-f]{16}", run.ref.key)
+
+
+def test_without_a_journal_nothing_gets_a_key(case):
+    """A description is left as it is, unless the caller gives a key."""
+    client = case.client(journal=False)
+    client.submit(FLOW)
+    client.submit(FLOW, key="a b]c")
+    without, given = (json.loads(request.content) for request in case.vendor.asked("POST", SUBMIT))
+    assert "description" not in without["TMDirectives"]
+    assert given["TMDirectives"]["description"] == "[fr:a%20b%5Dc]"
+
+
+def test_how_a_run_goes_is_written_down(case):
+    """States, words and the end; a run that ended is no longer open."""
+    client = case.client()
+    run = client.submit(FLOW, key=KEY)
+    case.vendor.on("GET", f"{JOBS}/id/1", (200, job(1, "PULLED", case.clock)), (200, job(1, "SUCCESS", case.clock)))
+    assert run.wait().status.state is RunState.SUCCEEDED
+    client.close()
+
+    journal = case.journal()
+    entry = journal.find(run.ref.connection, KEY)
+    assert [(change.state, change.vendor_status) for change in journal.history(entry)] == [
+        (RunState.QUEUED, None), (RunState.RUNNING, "PULLED"), (RunState.SUCCEEDED, "SUCCESS"),
+    ]  # fmt: skip
+    assert journal.open_entries(run.ref.connection) == []
+
+
+def test_what_the_vendor_refuses_leaves_its_key_free(case):
+    """Nothing was started: the same key may be used at once, for something else too."""
+    case.vendor.on("POST", SUBMIT, (422, {"message": "no"}))
+    client = case.client()
+    with pytest.raises(InvalidParameters):
+        client.submit(FLOW, {"a": "1"}, key=KEY)
+    case.vendor.on("POST", SUBMIT, (202, {"id": 7}))
+    assert client.submit(FLOW, {"a": "2"}, key=KEY).id == "7"
+
+
+def test_what_never_left_leaves_its_key_free(case):
+    """A connection that was never made is no uncertainty."""
+    case.vendor.on("POST", SUBMIT, httpx.ConnectError("refused"))
+    client = case.client()
+    with pytest.raises(TransportError):
+        client.submit(FLOW, key=KEY)
+    assert case.journal().open_entries(client.name) == []
+
+
+# One key, one run
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_the_same_key_again_gives_the_run_that_exists(case, journal):
+    """Nothing is sent: the run comes with what is known of it; with a journal in another process, too."""
+    client = case.client(journal=journal)
+    run = client.submit(FLOW, {"a": "1"}, key=KEY)
+    again = (case.client() if journal else client).submit(FLOW, {"a": "1"}, key=KEY)
+    assert (again.ref, again.status.state) == (run.ref, RunState.QUEUED)
+    assert case.submissions() == 1
+
+
+def test_the_run_that_exists_may_have_ended(case):
+    """Then it comes as it ended, with its cause, and nothing is asked."""
+    client = case.client()
+    run = client.submit(FLOW, key=KEY)
+    case.vendor.on("GET", f"{JOBS}/id/1", (200, job(1, "FME_FAILURE", case.clock)))
+    run.refresh()
+    client.close()
+    again = case.client().submit(FLOW, key=KEY)
+    assert (again.status.state, again.status.cause, again.status.vendor_status) == ("failed", "flow", "FME_FAILURE")
+    assert case.submissions() == 1
+
+
+@pytest.mark.parametrize("journal", [True, False])
+@pytest.mark.parametrize("other", [{"parameters": {"a": "2"}}, {"flow": "Samples/y.fmw"}])
+def test_the_same_key_for_something_else_is_refused(case, journal, other):
+    """With another flow or other parameters it is InvalidRequest, and nothing is sent."""
+    client = case.client(journal=journal)
+    client.submit(FLOW, {"a": "1"}, key=KEY)
+    with pytest.raises(InvalidRequest, match=f"key '{KEY}' belongs to a submission of flow"):
+        client.submit(**{"flow": FLOW, "parameters": {"a": "1"}, **other}, key=KEY)
+    assert case.submissions() == 1
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_the_same_key_while_its_outcome_is_unknown_is_refused(case, journal):
+    """Nobody knows whether there is a run: nothing is sent, nothing is searched, and the text says what to do."""
+    client = case.client(journal=journal)
+    handle = case.uncertain(client, key=KEY)
+    requests = len(case.vendor.requests)
+    with pytest.raises(SubmissionUncertain, match=r"submitted before.*reconcile") as caught:
+        client.submit(FLOW, key=KEY)
+    assert (caught.value.handle, handle.key) == (handle, KEY)
+    assert len(case.vendor.requests) == requests
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_the_same_key_may_be_sent_again_after_not_found(case, journal):
+    """The vendor was asked and showed none: then, and only then, it is sent once more."""
+    client = case.client(journal=journal)
+    handle = case.uncertain(client, key=KEY)
+    found = client.attach(handle).reconcile()
+    assert (found.outcome, found.candidates, found.as_of) == (ReconcileOutcome.NOT_FOUND, (), case.clock.now())
+    assert client.submit(FLOW, key=KEY).id == "9"
+    assert case.submissions() == 2
+
+
+def test_only_one_of_two_sends_it_again(case, monkeypatch):
+    """Two processes that saw NOT_FOUND submit at once: one sends it, the other is told that it is under way."""
+    client = case.client()
+    handle = case.uncertain(client, key=KEY)
+    client.attach(handle).reconcile()
+    entry = case.journal().find(client.name, KEY)
+    monkeypatch.setattr(Journal, "intend", lambda *_: entry)
+    case.journal().resubmit(entry)
+    with pytest.raises(SubmissionUncertain, match="still under way"):
+        client.submit(FLOW, key=KEY)
+    assert case.submissions() == 1
+
+
+def test_a_submission_under_way_is_not_taken_for_lost(case):
+    """While its answer may still come, nothing that the vendor does not show yet lets it be sent again."""
+    case.client().close()
+    entry = None
+
+    def answer(_request):
+        nonlocal entry
+        other = case.client(which="sync")
+        entry = case.journal().find(other.name, KEY)
+        assert other.attach(entry.ref).reconcile().outcome is ReconcileOutcome.NOT_FOUND
+        with pytest.raises(SubmissionUncertain, match="still under way"):
+            other.submit(FLOW, key=KEY)
+        return 202, {"id": 1}
+
+    case.vendor.on("POST", SUBMIT, answer)
+    assert case.client().submit(FLOW, key=KEY).id == "1"
+    assert entry is not None
+
+
+def test_who_is_quicker_between_check_and_intent_wins(case, monkeypatch):
+    """The run that another process started meanwhile is the run; files that were uploaded for ours are removed."""
+    client = case.client()
+    run = client.submit(FLOW, key=KEY)
+    monkeypatch.setattr(Journal, "find", lambda *_: None)
+    assert client.submit(FLOW, key=KEY).ref == run.ref
+    assert case.submissions() == 1
+
+
+def test_a_key_needs_something_that_keeps_it(open_client, vendor):
+    """InVision cannot find a run: without a journal a key is UnsupportedOperation, before any request."""
+    client = open_client(INVISION)
+    with pytest.raises(UnsupportedOperation, match="use a journal"):
+        client.submit("flow", key=KEY)
+    assert vendor.requests == []
+
+
+# Finding out
+
+
+def test_a_lost_run_is_found_by_its_key(case):
+    """V3 shows the key in the description: the handle becomes that run, which goes on; the journal has its id."""
+    client = case.client()
+    handle = case.uncertain(client, key=KEY)
+    case.clock.advance(60)
+    case.listing(
+        job(5, "PULLED", case.clock, key="another"), job(4, "PULLED", case.clock, key=KEY), job(3, "PULLED", case.clock)
+    )
+    run = client.attach(handle)
+    found = run.reconcile()
+    assert (found.outcome, [ref.id for ref in found.candidates]) == (ReconcileOutcome.FOUND, ["4"])
+    assert (run.id, run.status.state, run.ref.key) == ("4", RunState.RUNNING, KEY)
+    assert case.journal().find(client.name, KEY).run_id == "4"
+    assert run.reconcile().outcome is ReconcileOutcome.FOUND
+    assert client.submit(FLOW, key=KEY).id == "4"
+    assert case.submissions() == 1
+
+
+def test_a_late_twin_is_named(case):
+    """One key, two runs: the first that was started is the run, and an event names the other."""
+    client = case.client()
+    handle = case.uncertain(client, key=KEY)
+    case.listing(job(6, "PULLED", case.clock, key=KEY), job(4, "PULLED", case.clock, key=KEY))
+    found = client.attach(handle).reconcile()
+    assert [ref.id for ref in found.candidates] == ["4", "6"]
+    (anomaly,) = case.happened(events.Anomaly)
+    assert anomaly.description == f"the key '{KEY}' started run '6' too, beside '4'"
+
+
+def test_v4_shows_candidates_and_guesses_none(case):
+    """It carries no key: runs of the flow since then are listed, even a single one; those of others are not."""
+    client = case.client(backend="fme-flow-v4")
+    case.vendor.on("POST", "/jobs", (202, {"id": 2}))
+    client.submit(FLOW, key="another")
+    handle = case.uncertain(client, key=KEY)
+    old = {"timeQueued": (case.clock.now() - timedelta(hours=2)).isoformat()}
+    elsewhere = {"workspace": "y.fmw"}
+    case.listing(
+        job(4, "success", case.clock), job(3, "success", case.clock, **elsewhere),
+        job(2, "success", case.clock), job(1, "success", case.clock, **old),
+    )  # fmt: skip
+    run = client.attach(handle)
+    found = run.reconcile()
+    assert (found.outcome, [ref.id for ref in found.candidates]) == (ReconcileOutcome.CANDIDATES, ["4"])
+    assert (run.id, run.status.state) == (None, RunState.SUBMITTING)
+    with pytest.raises(SubmissionUncertain):
+        client.submit(FLOW, key=KEY)
+
+
+def test_a_candidate_that_somebody_chose_settles_it(case):
+    """Whoever attaches a candidate and looks at it says that it is the run: the journal has its id then."""
+    client = case.client(backend="fme-flow-v4")
+    handle = case.uncertain(client, key=KEY)
+    case.listing(job(4, "success", case.clock))
+    case.vendor.on("GET", "/jobs/4", (200, job(4, "running", case.clock)))
+    (chosen,) = client.attach(handle).reconcile().candidates
+    client.attach(chosen).refresh()
+    client.close()
+    other = case.client(backend="fme-flow-v4")
+    assert other.submit(FLOW, key=KEY).id == "4"
+    assert case.submissions() == 1
+
+
+def test_a_record_that_shows_no_description_is_a_candidate(case):
+    """Old servers write none: whether the run bears the key cannot be seen."""
+    client = case.client()
+    handle = case.uncertain(client, key=KEY)
+    silent = job(4, "PULLED", case.clock)
+    del silent["description"]
+    case.listing(silent)
+    assert client.attach(handle).reconcile().outcome is ReconcileOutcome.CANDIDATES
+
+
+def test_a_key_that_stands_in_the_repeated_request_is_seen(case):
+    """Some records have the description there."""
+    client = case.client()
+    handle = case.uncertain(client, key=KEY)
+    request = {"TMDirectives": {"description": f"[fr:{KEY}]"}}
+    case.listing(job(4, "PULLED", case.clock, request=request))
+    assert client.attach(handle).reconcile().outcome is ReconcileOutcome.FOUND
+
+
+def test_without_key_and_journal_runs_since_then_are_candidates(case):
+    """The client remembers when it sent it; on a server that shows no descriptions, what it started since fits."""
+    client = case.client(journal=False, backend="fme-flow-v4")
+    handle = case.uncertain(client)
+    old = {"timeQueued": (case.clock.now() - timedelta(hours=2)).isoformat()}
+    case.listing(job(4, "success", case.clock), job(3, "success", case.clock, **old))
+    assert handle.key is None
+    found = client.attach(handle).reconcile()
+    assert [ref.id for ref in found.candidates] == ["4"]
+
+
+def test_a_handle_of_another_process_without_a_journal(case):
+    """Nobody knows when it was sent: every run of the flow fits."""
+    client = case.client(journal=False, backend="fme-flow-v4")
+    old = {"timeQueued": (case.clock.now() - timedelta(days=2)).isoformat()}
+    case.listing(job(3, "success", case.clock, **old))
+    found = client.attach(RunRef(client.name, "fme-flow-v4", FLOW)).reconcile()
+    assert (found.outcome, [ref.id for ref in found.candidates]) == (ReconcileOutcome.CANDIDATES, ["3"])
+
+
+def test_a_listing_without_end_leaves_it_open(case, monkeypatch):
+    """What was not read may hold the run: that is UNKNOWABLE, not NOT_FOUND."""
+    monkeypatch.setattr("flowrunner.operations.reconciling.PAGES", 1)
+    client = case.client()
+    handle = case.uncertain(client, key=KEY)
+    assert client.attach(handle).reconcile().outcome is ReconcileOutcome.UNKNOWABLE
+    with pytest.raises(SubmissionUncertain):
+        client.submit(FLOW, key=KEY)
+
+
+def test_invision_cannot_know(open_client, vendor, case):
+    """It lists no runs: nothing is asked, and the answer is UNKNOWABLE."""
+    vendor.on("POST", "/api/pub/v1/dataflows/flow/start", LOST)
+    client = open_client(INVISION, journal=case.journal())
+    with pytest.raises(SubmissionUncertain) as caught:
+        client.submit("flow")
+    requests = len(vendor.requests)
+    assert client.attach(caught.value.handle).reconcile().outcome is ReconcileOutcome.UNKNOWABLE
+    (run,) = client.recover()
+    assert (run.id, run.status.state, len(vendor.requests)) == (None, RunState.SUBMITTING, requests)
+
+
+def test_what_another_process_found_is_found(case):
+    """Nothing is asked of the vendor where the journal has the id meanwhile."""
+    client = case.client()
+    handle = case.uncertain(client, key=KEY)
+    run = client.attach(handle)
+    journal = case.journal()
+    journal.accepted(journal.find(client.name, KEY), "4", RunStatus(state=RunState.QUEUED))
+    requests = len(case.vendor.requests)
+    assert (run.reconcile().outcome, run.id) == (ReconcileOutcome.FOUND, "4")
+    assert len(case.vendor.requests) == requests
+
+
+# Recovering
+
+
+def test_recover_gives_what_was_not_seen_to_end(case):
+    """Oldest first: a run with its last state, one that is found now, one that is still unresolved."""
+    client = case.client()
+    first = client.submit(FLOW, key="first")
+    case.vendor.on("GET", f"{JOBS}/id/1", (200, job(1, "PULLED", case.clock)))
+    first.refresh()
+    case.uncertain(client, key="second")
+    case.uncertain(client, key="third")
+    client.close()
+    case.listing(job(4, "SUCCESS", case.clock, key="second"), job(1, "PULLED", case.clock, key="first"))
+
+    runs = case.client().recover()
+    assert [(run.ref.key, run.id, run.status.state) for run in runs] == [
+        ("first", "1", RunState.RUNNING), ("second", "4", RunState.SUCCEEDED), ("third", None, RunState.SUBMITTING),
+    ]  # fmt: skip
+    asked = [str(request.url.path) for request in case.vendor.requests if "/jobs/" in str(request.url.path)][-2:]
+    assert asked == [f"{JOBS}/active", f"{JOBS}/completed"]
+
+
+def test_one_listing_serves_all_of_a_flow(case):
+    """A hundred lost submissions of one flow take the pages of one search."""
+    client = case.client()
+    for number in range(3):
+        case.uncertain(client, key=f"k{number}")
+    before = len(case.vendor.requests)
+    client.recover()
+    assert len(case.vendor.requests) - before == 2
+
+
+def test_a_failed_search_leaves_the_others_alone(case):
+    """What cannot be looked for stays as it is, and an event says why."""
+    client = case.client()
+    case.uncertain(client, key=KEY)
+    case.vendor.on("GET", f"{JOBS}/active", (500, {"message": "down"}))
+    (run,) = client.recover()
+    assert run.status.state is RunState.SUBMITTING
+    (failed,) = case.happened(events.ContactFailed)
+    assert isinstance(failed.error, VendorError)
+    assert failed.ref == run.ref
+
+
+def test_recover_without_a_journal(case):
+    """There is nothing to recover from, and the text says what to do."""
+    with pytest.raises(UnsupportedOperation, match="needs a journal"):
+        case.client(journal=False).recover()
+
+
+def test_recover_of_nothing_asks_nothing(case):
+    """Where all is known to have ended, no request is made."""
+    assert case.client().recover() == []
+    assert case.vendor.requests == []
+
+
+# A journal that fails
+
+
+def test_what_cannot_be_written_down_is_not_sent(case, monkeypatch):
+    """The disk is full: nothing leaves."""
+    client = case.client()
+
+    def full(*_):
+        raise JournalError("the disk is full")
+
+    monkeypatch.setattr(Journal, "intend", full)
+    with pytest.raises(JournalError, match="the disk is full"):
+        client.submit(FLOW)
+    assert case.vendor.requests == []
+
+
+def test_an_id_that_cannot_be_written_down_is_told(case, monkeypatch):
+    """The run is there: the error has its reference, and says so; the same key is not sent again."""
+    client = case.client()
+
+    def full(*_):
+        raise JournalError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "accepted", full)
+        with pytest.raises(JournalError, match=r"the vendor started run '1'.*the disk is full") as caught:
+            client.submit(FLOW, key=KEY)
+    assert (caught.value.ref.id, caught.value.ref.key) == ("1", KEY)
+    with pytest.raises(SubmissionUncertain):
+        client.submit(FLOW, key=KEY)
+    assert case.submissions() == 1
+
+
+def test_changes_that_cannot_be_written_down_are_told_once(case, monkeypatch, caplog):
+    """Following goes on; the log says it once."""
+    client = case.client()
+    run = client.submit(FLOW, key=KEY)
+
+    def full(*_):
+        raise JournalError("the disk is full")
+
+    monkeypatch.setattr(Journal, "changed", full)
+    case.vendor.on("GET", f"{JOBS}/id/1", (200, job(1, "PULLED", case.clock)), (200, job(1, "SUCCESS", case.clock)))
+    run.refresh()
+    assert run.refresh().state is RunState.SUCCEEDED
+    client.close()
+    told = [record.getMessage() for record in caplog.records if record.name == "flowrunner.journal.writer"]
+    assert told == ["how runs go is not written into the journal: the disk is full"]
+
+
+def test_no_secret_is_written_down(case, vendor):
+    """Neither the token, nor a value of a parameter, nor what the vendor repeats of them."""
+    case.vendor.on("POST", SUBMIT, (408, {"message": "hunter2hunter2 and s3cr3t-t0ken timed out"}))
+    client = case.client()
+    with pytest.raises(SubmissionUncertain):
+        client.submit(FLOW, {"password": "hunter2hunter2"}, key=KEY)
+    client.close()
+    written = b"".join(file.read_bytes() for file in case.path.parent.iterdir())
+    assert b"s3cr3t-t0ken" not in written
+    entry = case.journal().find(client.name, KEY)
+    assert "***" in entry.uncertain
+
+
+def test_a_refused_credential_starts_nothing(case):
+    """401 leaves the key free."""
+    case.vendor.on("POST", SUBMIT, (401, {"message": "no"}))
+    client = case.client()
+    with pytest.raises(AuthenticationError):
+        client.submit(FLOW, key=KEY)
+    assert case.journal().open_entries(client.name) == []
