@@ -1,4 +1,4 @@
-"""Holding a request open until a job has come to a point."""
+"""Waiting for a moment of a clock, or for a job to come to a point, while a request is held open."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
+
+from flowrunner.simulator.clock import later
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +62,15 @@ async def wait_for(
             if is_there(job) or (until is not None and pool.clock.now() >= until):
                 return job
             await _rest(rung, pool.clock, [until, pool.next_change(), next_sight(job)])
+
+
+async def sleep(clock: Clock, seconds: float) -> None:
+    """Wait until a clock has moved on by so many seconds; `math.inf` is for ever."""
+    until, rung = later(clock.now(), seconds), asyncio.Event()
+    with clock.bell.heard_by(partial(asyncio.get_running_loop().call_soon_threadsafe, rung.set)):
+        while until is None or clock.now() < until:
+            rung.clear()
+            await _rest(rung, clock, [until])
 
 
 async def _rest(rung: asyncio.Event, clock: Clock, moments: list[datetime | None]) -> None:
