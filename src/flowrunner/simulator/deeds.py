@@ -6,8 +6,9 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from flowrunner.simulator.clock import later
 from flowrunner.simulator.exchange import key_of, make_answer
-from flowrunner.simulator.waiting import sleep
+from flowrunner.simulator.waiting import sleep_until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -21,10 +22,9 @@ _PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center
 
 async def _refuse(exchange: Exchange, fault: Fault) -> None:
     """Read nothing; and for a time do not even listen."""
-    exchange.line.hang_up(exchange.scope, reset=True)
     if fault.lasts is not None:
         await exchange.line.go_down(fault.lasts)
-    await exchange.until_gone()
+    await exchange.hang_up(reset=True)
 
 
 async def _reset_before(exchange: Exchange, _: Fault) -> None:
@@ -43,11 +43,11 @@ async def _hang(exchange: Exchange, fault: Fault) -> None:
 
 async def _slow(exchange: Exchange, fault: Fault) -> None:
     """Send the body piece by piece, as much of it in each as makes `pieces` of them."""
-    answer = await exchange.hear()
+    answer, clock = await exchange.hear(), exchange.pool.clock
     await exchange.begin(answer)
     size = -(-len(answer.content) // fault.pieces) or 1
     for start in range(0, len(answer.content), size):
-        await sleep(exchange.pool.clock, fault.pause)
+        await sleep_until(clock, later(clock.now(), fault.pause))
         await exchange.go_on(answer.content[start : start + size])
     await exchange.go_on(b"", more=False)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from difflib import get_close_matches
 from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from attrs import field, fields, frozen
-from attrs.validators import and_, ge, in_, instance_of, le, optional
+from attrs.validators import and_, deep_mapping, ge, in_, instance_of, le, optional
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from attrs import Attribute
 
@@ -54,7 +54,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What some kinds take beside what all take."""
 
-_WHOLE, _NUMBER = instance_of(int), instance_of((int, float))
+_WHOLE, _NUMBER, _TEXT = instance_of(int), instance_of((int, float)), instance_of(str)
 
 
 def unknown(what: str, word: object, known: Collection[str]) -> str:
@@ -85,6 +85,15 @@ def _option(default: Any, *checks: Any) -> Any:
 def _not_zero(_: Fault, attribute: Attribute[int], value: int) -> None:
     if value == 0:
         raise ValueError(f"{attribute.name!r} must not be 0")
+
+
+def _is_content(_: Fault, attribute: Attribute[Any], value: object) -> None:
+    if isinstance(value, bytes):
+        return
+    try:
+        json.dumps(value)
+    except TypeError as error:
+        raise TypeError(f"{attribute.name!r} is bytes, a text, or can be written as JSON: {error}") from None
 
 
 @frozen
@@ -120,8 +129,8 @@ class Fault:
     """
 
     kind: Kind = field(validator=_is_kind)
-    path: str = _common("*", instance_of(str))
-    method: str | None = _common(None, optional(instance_of(str)))
+    path: str = _common("*", _TEXT)
+    method: str | None = _common(None, optional(_TEXT))
     requests: Literal["all", "submissions", "polls"] = _common("all", in_(("all", "submissions", "polls")))
     probability: float = _common(1.0, _NUMBER, ge(0), le(1))
     burst: int = _common(1, _WHOLE, ge(1))
@@ -135,8 +144,8 @@ class Fault:
     pieces: int = _option(10, _WHOLE, ge(1))
     off_by: int = _option(10, _WHOLE, _not_zero)
     status: int = _option(503, _WHOLE, ge(200), le(599))
-    headers: Mapping[str, str] | None = _option(None, optional(instance_of(Mapping)))
-    body: Any = field(default=None, validator=_is_taken, kw_only=True)
+    headers: Mapping[str, str] | None = _option(None, optional(deep_mapping(_TEXT, _TEXT)))
+    body: Any = _option(None, _is_content)  # noqa: RUF009 - a field
     answer: Literal["first", "second"] = _option("first", in_(("first", "second")))
     seconds: int = _option(0, _WHOLE)
     jobs: Literal["kept", "queue_lost", "lost"] = _option("kept", in_(("kept", "queue_lost", "lost")))

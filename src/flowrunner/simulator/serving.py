@@ -7,13 +7,16 @@ import socket
 import struct
 import sys
 import threading
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import uvicorn
 
-from flowrunner.simulator.waiting import sleep
+from flowrunner.simulator.clock import later
+from flowrunner.simulator.waiting import sleep_until
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from starlette.types import ASGIApp, Scope
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -29,7 +32,7 @@ _LINGER_NOT = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Take a port without listening on it: nobody else gets it, and whoever connects is refused.
+    """Take a port without listening on it: nobody else is given it, and whoever connects is refused.
 
     asyncio sends small answers at once only on sockets that say they are TCP; on others each waits some 40 ms for an
     acknowledgement.
@@ -37,13 +40,18 @@ def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if sys.platform != "win32":
+        if sys.platform != "win32":  # pragma: no branch - there the option means that anybody may take the port, too
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after a restart, in spite of old connections
         taken.bind((host, port))
     except OSError:
         taken.close()
         raise
     return taken
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    transport.abort()
 
 
 class Server(uvicorn.Server):
@@ -98,8 +106,7 @@ class Server(uvicorn.Server):
         """Close the connection of a request; unless its client did."""
         for transport in self._transports(scope):
             if reset:
-                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-                transport.abort()
+                _reset(transport)
             else:
                 transport.close()
 
@@ -111,11 +118,12 @@ class Server(uvicorn.Server):
     async def go_down(self, seconds: float) -> None:
         """Cut all connections and what is done for them, and listen again later; nothing if it is down already."""
         if self.listening.is_set():
+            back_at = later(self._clock.now(), seconds)
             self.listening.clear()
-            self._stop_listening()
+            await self._stop_listening()
             self._listener = _bind(*self._address)
             await self._cut_all()
-            self._return = asyncio.create_task(self._come_back(seconds))
+            self._return = asyncio.create_task(self._come_back(back_at))
 
     async def main_loop(self) -> None:
         """Serve until `stop` is called; uvicorn's own loop looks ten times a second."""
@@ -129,35 +137,38 @@ class Server(uvicorn.Server):
         self.listening.clear()
         if self._return is not None:
             self._return.cancel()
-            await asyncio.wait([self._return])
-        self._stop_listening()
+            await asyncio.wait((self._return,))
+        await self._stop_listening()
         await self._cut_all()
         await asyncio.gather(*(server.wait_closed() for server in self.servers))
         await asyncio.sleep(0)  # the transports' sockets close in the loop's next round
 
-    async def _come_back(self, seconds: float) -> None:
-        await sleep(self._clock, seconds)
-        await self.startup([self._listener])
+    async def _come_back(self, moment: datetime | None) -> None:
+        await sleep_until(self._clock, moment)
+        await asyncio.shield(self.startup([self._listener]))  # a server half started would be nobody's to close
         self.listening.set()
 
-    def _stop_listening(self) -> None:
+    async def _stop_listening(self) -> None:
+        """Close the port; not while a connection is being accepted, which would be left open and never served."""
+        while accepting := self._accepting():
+            await asyncio.wait(accepting)
         for server in self.servers:
             server.close()
 
+    def _accepting(self) -> set[asyncio.Task[Any]]:
+        """All tasks that are not ours: they accept connections."""
+        return asyncio.all_tasks().difference(
+            {asyncio.current_task(), self._main, self._return}, self.server_state.tasks
+        )
+
     async def _cut_all(self) -> None:
         """Close all connections and end all requests but the one that asks for it."""
-        await self._accepted()
         for connection in self._connections():
-            connection.transport.abort()
+            _reset(connection.transport)
         tasks = self.server_state.tasks - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _accepted(self) -> None:
-        """Wait for connections that are just being accepted: none of them would be closed."""
-        others = {asyncio.current_task(), self._main, *self.server_state.tasks}
-        await asyncio.gather(*(asyncio.all_tasks() - others), return_exceptions=True)
 
     def _transports(self, scope: Scope) -> list[asyncio.Transport]:
         return [each.transport for each in self._connections() if each.client == scope["client"]]

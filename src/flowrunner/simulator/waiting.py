@@ -7,8 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flowrunner.simulator.clock import later
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
@@ -64,9 +62,9 @@ async def wait_for(
             await _rest(rung, pool.clock, [until, pool.next_change(), next_sight(job)])
 
 
-async def sleep(clock: Clock, seconds: float) -> None:
-    """Wait until a clock has moved on by so many seconds; `math.inf` is for ever."""
-    until, rung = later(clock.now(), seconds), asyncio.Event()
+async def sleep_until(clock: Clock, until: datetime | None) -> None:
+    """Wait for a moment of a clock; None never comes."""
+    rung = asyncio.Event()
     with clock.bell.heard_by(partial(asyncio.get_running_loop().call_soon_threadsafe, rung.set)):
         while until is None or clock.now() < until:
             rung.clear()

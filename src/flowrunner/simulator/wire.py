@@ -121,7 +121,8 @@ def _answering(request: RecordedRequest, body: Body, send: Send, pool: EnginePoo
         if message["type"] == "http.response.start":
             await body.drain()
             request.status = message["status"]
-            message = {**message, "headers": [*message["headers"], (b"date", _date(pool, skew))]}
+            if b"date" not in dict(message["headers"]):
+                message = {**message, "headers": [*message["headers"], (b"date", _date(pool, skew))]}
         await send(message)
 
     return note
