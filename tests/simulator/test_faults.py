@@ -91,7 +91,7 @@ def test_going_down_cuts_what_others_wait_for(simulator, api, fail):
         with pytest.raises(httpx.TransportError):
             api.get(VERSION)
 
-    assert isinstance(held.exception(), httpx.TransportError)
+    assert isinstance(held.exception(), httpx.NetworkError)  # and not its own timeout
 
 
 def test_it_stops_while_nobody_listens(simulator, api, fail):
@@ -342,6 +342,15 @@ def test_nothing_is_stale_at_first(simulator, api, fail):
 
     assert (submit(api).json()["id"], api.get(JOBS).json()["totalCount"]) == (2, 2)
     assert simulator.faults_done == {}
+
+
+def test_an_answer_to_a_post_is_none_to_a_get(simulator, api):
+    """Only the same request is answered as before, though the address is the same."""
+    simulator.faults = Faults([Fault("reset_after", method="POST"), Fault("stale", times=1)])
+    with pytest.raises(httpx.ReadError):
+        submit(api)
+
+    assert api.get(JOBS).json()["totalCount"] == 1
 
 
 # The server

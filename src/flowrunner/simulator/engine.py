@@ -409,7 +409,6 @@ class EnginePool:
                 if job.state is JobState.QUEUED or not only_queued:
                     self._hidden.add(job.id)
                     self._end(job, now)
-            self._dispatch(now)
             self.clock.bell.ring()
 
     def job(self, job_id: int) -> Job:
