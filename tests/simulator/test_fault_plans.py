@@ -166,6 +166,7 @@ def test_the_short_forms_are_counted(simulator, api):
         ("status", {"status": 199}, "'status' must be >= 200"),
         ("status", {"status": 600}, "'status' must be <= 599"),
         ("hang", {"probability": 1.5}, "'probability' must be <= 1"),
+        ("hang", {"method": "get"}, "'method' must match regex"),
         ("hang", {"burst": 0}, "'burst' must be >= 1"),
         ("hang", {"requests": "some"}, "'requests' must be in"),
         ("wrong_length", {"off_by": 0}, "'off_by' must not be 0"),

@@ -91,7 +91,7 @@ def test_going_down_cuts_what_others_wait_for(simulator, api, fail):
         with pytest.raises(httpx.TransportError):
             api.get(VERSION)
 
-    assert isinstance(held.exception(), httpx.NetworkError)  # and not its own timeout
+    assert isinstance(held.exception(), httpx.RemoteProtocolError)  # and not its own timeout
 
 
 def test_it_stops_while_nobody_listens(simulator, api, fail):

@@ -81,7 +81,7 @@ def _read(file: str) -> Faults:
     try:
         return read_faults(file)
     except (OSError, ValueError) as error:
-        raise click.BadParameter(f"{error}.", param_hint="--faults") from None
+        raise click.BadParameter(str(error), param_hint="--faults") from None
 
 
 def _serve(simulator: Simulator, output: Output) -> None:

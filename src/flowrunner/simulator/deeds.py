@@ -21,10 +21,12 @@ _PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center
 
 
 async def _refuse(exchange: Exchange, fault: Fault) -> None:
-    """Read nothing; and for a time do not even listen."""
-    if fault.lasts is not None:
+    """Read nothing; or for a time do not even listen."""
+    if fault.lasts is None:
+        await exchange.hang_up(reset=True)
+    else:
         await exchange.line.go_down(fault.lasts)
-    await exchange.hang_up(reset=True)
+        await exchange.until_gone()
 
 
 async def _reset_before(exchange: Exchange, _: Fault) -> None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from attrs import field, fields, frozen
-from attrs.validators import and_, deep_mapping, ge, in_, instance_of, le, optional
+from attrs.validators import and_, deep_mapping, ge, in_, instance_of, le, matches_re, optional
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -130,7 +130,7 @@ class Fault:
 
     kind: Kind = field(validator=_is_kind)
     path: str = _common("*", _TEXT)
-    method: str | None = _common(None, optional(_TEXT))
+    method: str | None = _common(None, optional(and_(_TEXT, matches_re("[A-Z]+"))))
     requests: Literal["all", "submissions", "polls"] = _common("all", in_(("all", "submissions", "polls")))
     probability: float = _common(1.0, _NUMBER, ge(0), le(1))
     burst: int = _common(1, _WHOLE, ge(1))

@@ -49,11 +49,6 @@ def _bind(host: str, port: int) -> socket.socket:
     return taken
 
 
-def _reset(transport: asyncio.Transport) -> None:
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-    transport.abort()
-
-
 class Server(uvicorn.Server):
     """uvicorn in a thread of its own, which starts and stops without uvicorn's pauses of a tenth of a second.
 
@@ -106,7 +101,8 @@ class Server(uvicorn.Server):
         """Close the connection of a request; unless its client did."""
         for transport in self._transports(scope):
             if reset:
-                _reset(transport)
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+                transport.abort()
             else:
                 transport.close()
 
@@ -164,7 +160,7 @@ class Server(uvicorn.Server):
     async def _cut_all(self) -> None:
         """Close all connections and end all requests but the one that asks for it."""
         for connection in self._connections():
-            _reset(connection.transport)
+            connection.transport.abort()
         tasks = self.server_state.tasks - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
