@@ -7,6 +7,7 @@ import socket
 import tomllib
 from itertools import takewhile
 
+import httpx
 import pytest
 from attrs import evolve
 
@@ -113,6 +114,37 @@ def test_simulate_refuses_what_makes_no_sense(cli, arguments):
 
     assert (ended.code, ended.stdout) == (2, "")
     assert arguments != ["sap"] or "fme-flow-v4" in ended.stderr
+
+
+def test_simulate_with_faults(cli, served, tmp_path):
+    """The file decides what goes wrong; at the end the command says what did."""
+    (tmp_path / "faults.toml").write_text('[[fault]]\nkind = "status"\nstatus = 418\n[[fault]]\nkind = "purge"\n')
+    port, seen = _free_port(), []
+    served.append(lambda: seen.append(httpx.get(f"http://127.0.0.1:{port}/", verify=False).status_code))
+
+    ended = cli("simulate", "fme-flow-v4", "--port", port, "--faults", tmp_path / "faults.toml")
+
+    assert (ended.code, seen) == (0, [418])
+    assert "Stopped after 1 requests. Faults: purge 1, status 1." in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("[[fault]]\nkind = 'statsu'", "fault 1: no kind 'statsu': did you mean 'status'?"),
+        (None, "Invalid value for '--faults': File"),
+    ],
+)
+def test_faults_that_make_no_sense_are_told(cli, tmp_path, content, text):
+    """Exit code 2, before anything is served."""
+    file = tmp_path / "f.toml"
+    if content is not None:
+        file.write_text(content)
+
+    ended = cli("simulate", "fme-flow-v4", "--faults", file, COLUMNS="500")
+
+    assert (ended.code, ended.stdout) == (2, "")
+    assert text in ended.stderr
 
 
 def rows(text):

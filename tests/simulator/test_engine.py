@@ -546,3 +546,62 @@ def test_the_work_is_neither_lost_nor_doubled(durations, engines):
 
     assert {SUCCEEDED} == set(states(pool))
     assert [timedelta(seconds=each) for each in durations] == [job.finished_at - job.started_at for job in pool.jobs]
+
+
+# What a server loses
+
+
+def test_a_purge_hides_what_has_ended(pool, clock):
+    """Ended jobs are gone, live ones are not; the books know all, and how each stands."""
+    pool.submit("flow")
+    clock.advance(10)
+    pool.submit("flow")
+
+    pool.purge()
+
+    assert [job.id for job in pool.jobs] == [2]
+    assert [pool.knows(number) for number in (1, 2, 3)] == [False, True, False]
+    assert [job.state for job in pool.history] == [SUCCEEDED, RUNNING]
+
+
+def test_a_lost_queue(pool, clock):
+    """Queued jobs are gone and never run; the one that runs goes on; the engine takes what comes after."""
+    for _ in range(2):
+        pool.submit("flow")
+
+    pool.lose(only_queued=True)
+    pool.submit("flow")
+    clock.advance(10)
+
+    assert [(job.state, job.ended_by) for job in pool.history] == [
+        (SUCCEEDED, EndedBy.WORK),
+        (CANCELLED, EndedBy.RESTART),
+        (RUNNING, None),
+    ]
+    assert [job.id for job in pool.jobs] == [1, 3]
+
+
+def test_all_is_lost(pool, clock):
+    """Every job is gone, and its engine free; one that had ended stays what it was in the books."""
+    pool.submit("flow")
+    clock.advance(10)
+    pool.submit("flow")
+    lost = clock.now()
+
+    pool.lose()
+    again = pool.submit("other")
+
+    assert [(job.state, job.finished_at) for job in pool.history] == [
+        (SUCCEEDED, lost),
+        (CANCELLED, lost),
+        (RUNNING, None),
+    ]
+    assert pool.jobs == (again,)
+
+
+def test_a_forgotten_job_goes_on_in_the_books(pool, clock):
+    """What the server forgot is worked on nevertheless."""
+    pool.forget(pool.submit("flow").id)
+    clock.advance(10)
+
+    assert (pool.jobs, pool.history[0].state) == ((), SUCCEEDED)

@@ -13,7 +13,9 @@ from flowrunner.cli.outcome import reporting
 from flowrunner.cli.output import Output
 
 if TYPE_CHECKING:
-    from flowrunner.simulator import Simulator
+    from collections.abc import Mapping
+
+    from flowrunner.simulator import Faults, Simulator
 
 __all__ = ["command"]
 
@@ -28,6 +30,7 @@ soon as the server answers: {"backend", "base_url", "token"}; of invision and sm
 Examples:
   flowrunner simulate fme-flow-v4 | tee flowrunner.toml
   flowrunner simulate smart-flows --port 8080 --speed 10 --json
+  flowrunner simulate fme-flow --faults faults.toml
 """
 
 
@@ -45,11 +48,19 @@ Examples:
     help="Seconds of the simulated clock per real second.",
 )  # fmt: skip
 @click.option("--engines", type=click.IntRange(min=0), default=2, show_default=True, help="How many runs work at once.")
+@click.option(
+    "--faults", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+    help="What goes wrong, and how often: a TOML file, described in the reference under `Faults of the simulator`.",
+)  # fmt: skip
 @json_option
-def command(vendor: str, *, port: int, token: str | None, speed: float, engines: int, as_json: bool) -> None:
+def command(
+    vendor: str, *, port: int, token: str | None, speed: float, engines: int, faults: str | None, as_json: bool
+) -> None:
     """See `_HELP`."""
     require_simulator()
     simulator = _simulator(vendor, port, token, speed, engines)
+    if faults is not None:
+        simulator.faults = _read(faults)
     output = Output(as_json=as_json)
     with reporting(output):
         _serve(simulator, output)
@@ -64,6 +75,15 @@ def _simulator(vendor: str, port: int, token: str | None, speed: float, engines:
         raise click.BadParameter(f"{error}.", param_hint="VENDOR") from None
 
 
+def _read(file: str) -> Faults:
+    from flowrunner.simulator import read_faults
+
+    try:
+        return read_faults(file)
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(str(error), param_hint="--faults") from None
+
+
 def _serve(simulator: Simulator, output: Output) -> None:
     try:
         simulator.start()
@@ -74,9 +94,15 @@ def _serve(simulator: Simulator, output: Output) -> None:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        output.say(f"Stopped after {len(simulator.requests)} requests.")
+        output.say(f"Stopped after {len(simulator.requests)} requests.{_met(simulator.faults_done)}")
     finally:
         simulator.stop()
+
+
+def _met(faults: Mapping[str, int]) -> str:
+    """Say how many requests met which faults, if any did."""
+    counts = ", ".join(f"{kind} {count}" for kind, count in sorted(faults.items()))
+    return f" Faults: {counts}." if counts else ""
 
 
 def _tell(simulator: Simulator, output: Output) -> None:

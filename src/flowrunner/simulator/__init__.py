@@ -11,8 +11,11 @@ try:
 except ImportError as error:
     raise ImportError('The simulator needs starlette and uvicorn: pip install "flowrunner[simulator]"') from error
 
+from flowrunner.simulator.books import Submission
 from flowrunner.simulator.clock import Clock, ManualClock, RealClock
 from flowrunner.simulator.engine import Behaviour, EndedBy, EnginePool, Job, JobState, Limits, Pause, Stint
+from flowrunner.simulator.fault_files import read_faults
+from flowrunner.simulator.faults import Fault, Faults
 from flowrunner.simulator.fme_every_parameter import EVERY_PARAMETER
 from flowrunner.simulator.fme_jobs import JobNotes, SentData
 from flowrunner.simulator.fme_workspaces import Choice, Kind, Parameter, Workspace
@@ -53,6 +56,8 @@ __all__ = [
     "EndedBy",
     "EnginePool",
     "ExecutionNotes",
+    "Fault",
+    "Faults",
     "InVisionQuirks",
     "Input",
     "Job",
@@ -77,5 +82,7 @@ __all__ = [
     "SmartFlowId",
     "SmartFlowsQuirks",
     "Stint",
+    "Submission",
     "Workspace",
+    "read_faults",
 ]

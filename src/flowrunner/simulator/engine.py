@@ -55,6 +55,7 @@ class EndedBy(StrEnum):
     QUEUE_LIMIT = "queue_limit"
     RUN_LIMIT = "run_limit"
     LIFE_LIMIT = "life_limit"
+    RESTART = "restart"
 
 
 @frozen
@@ -390,6 +391,26 @@ class EnginePool:
             self._hidden.add(self.job(job_id).id)
             self.clock.bell.ring()
 
+    def purge(self) -> None:
+        """Remove all jobs that have ended from what the server knows; the books keep them."""
+        with self._lock:
+            self._hidden.update(job.id for job in self.jobs if job.state.is_final)
+            self.clock.bell.ring()
+
+    def lose(self, *, only_queued: bool = False) -> None:
+        """Lose jobs as a restart without a memory does: nobody works on them any more, and the server knows none.
+
+        Args:
+            only_queued: Lose those in the queue alone; else all there are, the ended ones included.
+        """
+        with self._lock:
+            now = self.clock.now()
+            for job in self.jobs:
+                if job.state is JobState.QUEUED or not only_queued:
+                    self._hidden.add(job.id)
+                    self._end(job, now)
+            self.clock.bell.ring()
+
     def job(self, job_id: int) -> Job:
         """Return a job as it is now.
 
@@ -413,6 +434,17 @@ class EnginePool:
         """Return the books: every job as it was submitted, of one flow or of all, forgotten or not."""
         with self._lock:
             return tuple(job for job in self._books if flow in (None, job.flow))
+
+    @property
+    def history(self) -> tuple[Job, ...]:
+        """The books brought up to date: every job as it is now, whether or not the server still knows it."""
+        with self._lock:
+            self._settle()
+            return tuple(self._jobs.values())
+
+    def knows(self, job_id: int) -> bool:
+        """Whether the server has this job and did not forget it."""
+        return job_id in self._jobs and job_id not in self._hidden
 
     def is_kept(self, job: Job, seconds: float) -> bool:
         """Whether a server that forgets a job so many seconds after its end still knows it."""
@@ -459,6 +491,12 @@ class EnginePool:
             self._record(evolve(left, state=turn.state))
         else:
             self._record(evolve(left, state=turn.state, finished_at=turn.at, ended_by=turn.by))
+
+    def _end(self, job: Job, moment: datetime) -> None:
+        """End a job that the server loses; one that has ended stays what it was."""
+        if not job.state.is_final:
+            left = self._release(job, moment)
+            self._record(evolve(left, state=JobState.CANCELLED, finished_at=moment, ended_by=EndedBy.RESTART))
 
     def _release(self, job: Job, moment: datetime) -> Job:
         """Take a job from its engine, or from the queue; a blocked one is in neither."""

@@ -43,6 +43,19 @@ SERVERS = {
 """By the name that a simulator is asked for."""
 
 
+SUBMISSIONS = (
+    f"POST {fme_flow_v3.BASE}/transformations/submit/*",
+    f"POST {fme_flow_v3.BASE}/transformations/transact*",
+    f"POST {fme_flow_v4.BASE}/jobs",
+    f"POST {fme_flow_v4.BASE}/jobs/sync",
+)
+POLLS = (
+    f"GET {fme_flow_v3.BASE}/transformations/jobs/*",
+    f"GET {fme_flow_v4.BASE}/jobs",
+    f"GET {fme_flow_v4.BASE}/jobs/*",
+)
+
+
 def make_world(vendor: str, pool: EnginePool, token: str, quirks: Quirks) -> FmeWorld:
     """Make the server of a name."""
     server = SERVERS[vendor]

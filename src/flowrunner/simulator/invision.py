@@ -35,6 +35,9 @@ PREFIX = "/invision"
 _NO_RUN = "There is no such run."
 _BASE = f"{PREFIX}/api/pub/v1/dataflows"
 
+SUBMISSIONS = (f"POST {_BASE}/*/start",)
+POLLS = (f"GET {_BASE}/*/runs/*/status",)
+
 
 def routes(world: InVisionWorld) -> list[BaseRoute]:
     """Return the routes for `world`. Their paths match without regard to case (assumed: IIS)."""

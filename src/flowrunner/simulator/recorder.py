@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 MASK = "***"
-_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
-_SECRET_KEYS = frozenset({"fmetoken", "token", "api_key"})
+SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
+SECRET_KEYS = frozenset({"fmetoken", "token", "api_key"})
 _SECRET_JSON = re.compile(rb'("(?:password|responseParams)"\s*:\s*")(?:[^"\\]|\\.)*')
 _LOGIN = re.compile(r"/login(/\w+)?$|/oauth2$")
 _SECRET_FIELDS = re.compile(rb"(?i)((?:^|&)(?:fmetoken|token|api_key|password)=)[^&]*")
@@ -75,8 +75,8 @@ def read_request(scope: Scope, body: bytes) -> RecordedRequest:
         method=scope["method"],
         path=scope["path"],
         raw_path=scope["raw_path"].decode("latin-1"),
-        query=[(key, MASK if key.lower() in _SECRET_KEYS else value) for key, value in pairs],
-        headers={name: MASK if name in _SECRET_HEADERS else value for name, value in headers.items()},
+        query=[(key, MASK if key.lower() in SECRET_KEYS else value) for key, value in pairs],
+        headers={name: MASK if name in SECRET_HEADERS else value for name, value in headers.items()},
         body=_mask(scope["path"], headers.get("content-type", ""), body),
     )
     request.count(body)

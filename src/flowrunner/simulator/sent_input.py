@@ -9,7 +9,7 @@ from xml.parsers import expat
 
 from attrs import field, frozen
 
-from flowrunner.simulator.wire import KEPT
+from flowrunner.simulator.request_body import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import secrets
-import socket
-import struct
-import sys
-import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-import uvicorn
 from starlette.applications import Starlette
 
+from flowrunner.simulator.books import Submission, submissions
 from flowrunner.simulator.clock import Clock, RealClock
 from flowrunner.simulator.engine import EnginePool
+from flowrunner.simulator.faults import Fault, Faults
+from flowrunner.simulator.plans import Plans
 from flowrunner.simulator.recorder import Recorder
+from flowrunner.simulator.serving import Server
 from flowrunner.simulator.vendors import AnyQuirks, find_vendor
-from flowrunner.simulator.wire import CUTS, Cut, Plans, Wire, answer
+from flowrunner.simulator.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
-    from starlette.types import ASGIApp, Scope
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    from flowrunner.simulator.wire import HangUp
-
-# On, for 0 seconds: closing a socket sends RST.
-_LINGER_NOT = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
+Cut = Literal["reset_before", "reset_after", "truncate"]
+CUTS: tuple[Cut, ...] = get_args(Cut)
 
 
 class Simulator:
@@ -49,6 +42,7 @@ class Simulator:
         engines: How many jobs run at once.
         quirks: How it decides what is not known of the vendor: `Quirks`, `InVisionQuirks` or `SmartFlowsQuirks`.
         host: The loopback address to listen on; nothing else is allowed.
+        faults: What goes wrong; nothing if None.
 
     Attributes:
         clock: Its time.
@@ -68,6 +62,7 @@ class Simulator:
         engines: int = 2,
         quirks: AnyQuirks | None = None,
         host: str = "127.0.0.1",
+        faults: Faults | None = None,
     ) -> None:
         self.vendor, self._vendor = vendor, find_vendor(vendor)
         self.clock = clock or RealClock()
@@ -75,9 +70,9 @@ class Simulator:
         checked = self._vendor.check(quirks)
         self.world: Any = self._vendor.make_world(self.pool, token or secrets.token_hex(20), checked)
         self.requests = Recorder()
-        self._plans = Plans()
+        self._plans = Plans(self.clock, faults)
         self._host, self._port = _loopback(host), port
-        self._server: _Server | None = None
+        self._server: Server | None = None
 
     @property
     def token(self) -> str:
@@ -97,6 +92,25 @@ class Simulator:
     @quirks.setter
     def quirks(self, quirks: AnyQuirks) -> None:
         self.world.quirks = self._vendor.check(quirks)
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong after what `respond_next` and `cut_next` script. May be set while it serves; begins then."""
+        return self._plans.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._plans.stand(faults)
+
+    @property
+    def faults_done(self) -> dict[str, int]:
+        """How many requests met a fault so far, by its kind."""
+        return self._plans.done
+
+    @property
+    def books(self) -> tuple[Submission, ...]:
+        """All that was ever started, in order, whether or not its caller heard of it and the server still knows it."""
+        return submissions(self.pool, self._vendor.run_id)
 
     @property
     def port(self) -> int:
@@ -126,7 +140,8 @@ class Simulator:
             raise RuntimeError("The simulator serves already")
         vendor = self._vendor
         app = Starlette(routes=vendor.routes(self.world), exception_handlers=vendor.error_answers(self.world))
-        self._server = _Server(partial(Wire, app, self.requests, self._plans), self._host, self._port)
+        wrap = partial(Wire, app, pool=self.pool, purpose=vendor.purpose, recorder=self.requests, plans=self._plans)
+        self._server = Server(wrap, self._host, self._port, self.clock)
         self._port = self._server.port
         return self
 
@@ -164,7 +179,8 @@ class Simulator:
             method: Only requests of this method.
             times: How many of them.
         """
-        self._plans.add(path, method, answer(status, body, headers), times)
+        fault = Fault("status", path=path, method=method, times=times, status=status, headers=headers, body=body)
+        self._plans.script(fault)
 
     def cut_next(self, how: Cut, path: str = "*", *, method: str | None = None, times: int = 1) -> None:
         """Cut the connection of the next requests.
@@ -178,11 +194,15 @@ class Simulator:
         """
         if how not in CUTS:
             raise ValueError(f"No such cut: {how!r}; there are: {', '.join(CUTS)}")
-        self._plans.add(path, method, how, times)
+        self._plans.script(Fault(how, path=path, method=method, times=times))
 
     def wait_until_held(self, count: int = 1, timeout: float = 5.0) -> bool:
         """Block until `count` requests are held open, at most `timeout` real seconds; true if they are."""
         return self.clock.bell.wait_for_listeners(count, timeout)
+
+    def wait_until_listening(self, timeout: float = 5.0) -> bool:
+        """Block until it listens, if a fault has it down, at most `timeout` real seconds; true if it does."""
+        return self._server is not None and self._server.listening.wait(timeout)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -203,86 +223,3 @@ def _loopback(host: str) -> str:
     if not ipaddress.ip_address(address).is_loopback:
         raise ValueError(f"A simulator listens on the loopback interface only, not on {host!r}")
     return address
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Open a port.
-
-    asyncio sends small answers at once only on sockets that say they are TCP; on others each waits some 40 ms for an
-    acknowledgement.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
-    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach())
-
-
-class _Server(uvicorn.Server):
-    """uvicorn in a thread of its own, which starts and stops without uvicorn's pauses of a tenth of a second."""
-
-    def __init__(self, wrap: Callable[[HangUp], ASGIApp], host: str, port: int) -> None:
-        super().__init__(
-            uvicorn.Config(
-                wrap(self._hang_up),
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                proxy_headers=False,
-                date_header=False,
-                server_header=False,
-            )
-        )
-        listener = _listen(host, port)
-        self.port: int = listener.getsockname()[1]
-        self._serving = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(listener,), name="flowrunner simulator", daemon=True)
-        self._thread.start()
-        self._serving.wait()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join()
-
-    def _hang_up(self, scope: Scope, *, reset: bool) -> None:
-        """Close the connection of a request; unless its client did."""
-        for transport in [each.transport for each in self._connections() if each.client == scope["client"]]:
-            if reset:
-                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-                transport.abort()
-            else:
-                transport.close()
-
-    async def main_loop(self) -> None:
-        """Serve until `stop` is called; uvicorn's own loop looks ten times a second."""
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        self._serving.set()
-        await self._end.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - `_run` closes it
-        """Cut all connections, held requests included, and end their tasks; uvicorn's own waits for them."""
-        for server in self.servers:
-            server.close()
-        await self._accepted()
-        for connection in self._connections():
-            connection.transport.abort()
-        tasks = tuple(self.server_state.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(server.wait_closed() for server in self.servers))
-        await asyncio.sleep(0)  # the transports' sockets close in the loop's next round
-
-    async def _accepted(self) -> None:
-        """Wait for connections that are just being accepted: none of them would be closed."""
-        others = {asyncio.current_task(), *self.server_state.tasks}
-        await asyncio.gather(*(asyncio.all_tasks() - others), return_exceptions=True)
-
-    def _connections(self) -> tuple[H11Protocol, ...]:
-        return cast("tuple[H11Protocol, ...]", tuple(self.server_state.connections))
-
-    def _run(self, listener: socket.socket) -> None:
-        with listener:
-            asyncio.run(self.serve(sockets=[listener]))

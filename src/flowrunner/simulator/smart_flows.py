@@ -28,6 +28,14 @@ __all__ = ["error_answers", "routes"]
 
 BASE = "/api/v1"
 
+SUBMISSIONS = (f"POST {BASE}/flows/executions", f"POST {BASE}/flows/executions/start")
+POLLS = (
+    f"GET {BASE}/flows/executions",
+    f"GET {BASE}/flows/executions/*",
+    f"GET {BASE}/flows/*/executions",
+    f"POST {BASE}/flows/executions/filter",
+)
+
 
 def routes(world: SmartFlowsWorld) -> list[BaseRoute]:
     """Return the routes for `world`."""

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from flowrunner.simulator import smart_flows_bodies as bodies
 from flowrunner.simulator.clock import later
 from flowrunner.simulator.refusals import Refusal
+from flowrunner.simulator.request_body import KEPT
 from flowrunner.simulator.sent_input import UnreadableError, read_input
 from flowrunner.simulator.smart_flows_accounts import DELETE, EXECUTE, READ_ALL
 from flowrunner.simulator.smart_flows_filter import Dialect, FilterError, read_filter
@@ -19,7 +20,6 @@ from flowrunner.simulator.smart_flows_statistics import PERIODS, statistics
 from flowrunner.simulator.smart_flows_status import next_step_at, sight_of, words_of
 from flowrunner.simulator.smart_flows_world import ExecutionNotes, execution_id, notes_of
 from flowrunner.simulator.waiting import wait_for
-from flowrunner.simulator.wire import KEPT
 
 if TYPE_CHECKING:
     from flowrunner.simulator.engine import Job

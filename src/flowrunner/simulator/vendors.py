@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from attrs import field, frozen
 
 from flowrunner.simulator import fme_flow, invision, smart_flows
 from flowrunner.simulator.fme_http import ERROR_ANSWERS
 from flowrunner.simulator.invision_quirks import InVisionQuirks
-from flowrunner.simulator.invision_world import InVisionWorld
+from flowrunner.simulator.invision_world import InVisionWorld, run_id
 from flowrunner.simulator.quirks import Quirks
 from flowrunner.simulator.smart_flows_quirks import SmartFlowsQuirks
-from flowrunner.simulator.smart_flows_world import SmartFlowsWorld
+from flowrunner.simulator.smart_flows_world import SmartFlowsWorld, execution_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from starlette.routing import BaseRoute
 
-    from flowrunner.simulator.engine import EnginePool
+    from flowrunner.simulator.engine import EnginePool, Job
 
 AnyQuirks = Quirks | InVisionQuirks | SmartFlowsQuirks
 
@@ -49,6 +50,9 @@ class Vendor:
         make_world: Makes its state of the engines, the token and the quirks.
         routes: Gives the routes that show a state.
         error_answers: Gives the answers to what the routes raise.
+        run_id: Gives the id that its API shows a job under.
+        submissions: The requests that start runs, as method and path, in which `*` stands for anything.
+        polls: The requests that look how runs are, the same.
         path: What its base URL has after the port.
         secret: The name of the setting that a connection to it has its token under.
     """
@@ -57,8 +61,18 @@ class Vendor:
     make_world: Callable[[EnginePool, str, Any], World]
     routes: Callable[[Any], list[BaseRoute]]
     error_answers: Callable[[Any], Mapping[Any, Any]]
+    run_id: Callable[[Job], str]
+    submissions: tuple[str, ...]
+    polls: tuple[str, ...]
     path: str = ""
     secret: str = field(default="api_key", kw_only=True)
+
+    def purpose(self, method: str, path: str) -> Literal["submissions", "polls"] | None:
+        """Return what a request is for: to start a run, to look how runs are, or None for anything else."""
+        request = f"{method} {path}"
+        if any(fnmatchcase(request, pattern) for pattern in self.submissions):
+            return "submissions"
+        return "polls" if any(fnmatchcase(request, pattern) for pattern in self.polls) else None
 
     def check(self, quirks: AnyQuirks | None) -> AnyQuirks:
         """Return the quirks for a server; the most likely ones if none were given.
@@ -77,14 +91,38 @@ def _fme(name: str) -> Vendor:
     def make(pool: EnginePool, token: str, quirks: Quirks) -> World:
         return fme_flow.make_world(name, pool, token, quirks)
 
-    return Vendor(Quirks, make, fme_flow.routes, lambda _: ERROR_ANSWERS, secret="token")  # noqa: S106 - a name
+    return Vendor(
+        Quirks,
+        make,
+        fme_flow.routes,
+        lambda _: ERROR_ANSWERS,
+        run_id=lambda job: str(job.id),
+        submissions=fme_flow.SUBMISSIONS,
+        polls=fme_flow.POLLS,
+        secret="token",  # noqa: S106 - a name
+    )
 
 
-_VENDORS = {
-    **{name: _fme(name) for name in fme_flow.SERVERS},
-    "invision": Vendor(InVisionQuirks, InVisionWorld, invision.routes, invision.error_answers, invision.PREFIX),
-    "smart-flows": Vendor(SmartFlowsQuirks, SmartFlowsWorld, smart_flows.routes, smart_flows.error_answers),
-}
+_INVISION = Vendor(
+    InVisionQuirks,
+    InVisionWorld,
+    invision.routes,
+    invision.error_answers,
+    run_id=run_id,
+    submissions=invision.SUBMISSIONS,
+    polls=invision.POLLS,
+    path=invision.PREFIX,
+)
+_SMART_FLOWS = Vendor(
+    SmartFlowsQuirks,
+    SmartFlowsWorld,
+    smart_flows.routes,
+    smart_flows.error_answers,
+    run_id=execution_id,
+    submissions=smart_flows.SUBMISSIONS,
+    polls=smart_flows.POLLS,
+)
+_VENDORS = {**{name: _fme(name) for name in fme_flow.SERVERS}, "invision": _INVISION, "smart-flows": _SMART_FLOWS}
 
 
 def find_vendor(name: str) -> Vendor:

@@ -1,4 +1,4 @@
-"""Holding a request open until a job has come to a point."""
+"""Waiting for a moment of a clock, or for a job to come to a point, while a request is held open."""
 
 from __future__ import annotations
 
@@ -60,6 +60,15 @@ async def wait_for(
             if is_there(job) or (until is not None and pool.clock.now() >= until):
                 return job
             await _rest(rung, pool.clock, [until, pool.next_change(), next_sight(job)])
+
+
+async def sleep_until(clock: Clock, until: datetime | None) -> None:
+    """Wait for a moment of a clock; None never comes."""
+    rung = asyncio.Event()
+    with clock.bell.heard_by(partial(asyncio.get_running_loop().call_soon_threadsafe, rung.set)):
+        while until is None or clock.now() < until:
+            rung.clear()
+            await _rest(rung, clock, [until])
 
 
 async def _rest(rung: asyncio.Event, clock: Clock, moments: list[datetime | None]) -> None:

@@ -1,91 +1,30 @@
-"""The way between the socket and a vendor's app: records what comes in, and plays what a test scripted instead."""
+"""The way between the socket and a vendor's app: records what comes in, and lets go wrong what shall."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
 
-from attrs import define, frozen
-from starlette.responses import Response
-
-from flowrunner.simulator.recorder import RecordedRequest, Recorder, read_request
+from flowrunner.simulator.clock import later
+from flowrunner.simulator.deeds import DEEDS
+from flowrunner.simulator.exchange import Exchange, key_of
+from flowrunner.simulator.faults import BESIDE
+from flowrunner.simulator.plans import Asked
+from flowrunner.simulator.recorder import read_request
+from flowrunner.simulator.request_body import Body
+from flowrunner.simulator.revocation import Revocation, credential_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Cut = Literal["reset_before", "reset_after", "truncate"]
-CUTS: tuple[Cut, ...] = ("reset_before", "reset_after", "truncate")
-
-KEPT = 1 << 20
-"""How many bytes of a body are held in memory, and kept in its record; the rest is passed on as it comes."""
-
-
-class HangUp(Protocol):
-    """Closes the connection of a request: at once, with a reset, or after what was written has gone out."""
-
-    def __call__(self, scope: Scope, *, reset: bool) -> None:
-        """Close it."""
-        ...
-
-
-@frozen
-class Answer:
-    """An answer sent instead of the vendor's, which never sees the request."""
-
-    status: int
-    content: bytes
-    headers: Mapping[str, str]
-
-
-@define
-class _Plan:
-    """What to do with the next requests that match."""
-
-    path: str
-    method: str | None
-    action: Answer | Cut
-    times: int
-
-    def takes(self, request: RecordedRequest) -> bool:
-        return self.times > 0 and self.method in (None, request.method) and fnmatchcase(request.path, self.path)
-
-
-class Plans:
-    """What a test scripted, the oldest first. Safe to share between threads."""
-
-    def __init__(self) -> None:
-        self._plans: list[_Plan] = []
-        self._lock = threading.Lock()
-
-    def add(self, path: str, method: str | None, action: Answer | Cut, times: int) -> None:
-        """Do `action` with the next `times` requests for `path`, in which `*` stands for anything."""
-        with self._lock:
-            self._plans.append(_Plan(path, method, action, times))
-
-    def take(self, request: RecordedRequest) -> Answer | Cut | None:
-        """Return what to do with a request; None leaves it to the vendor's app."""
-        with self._lock:
-            plan = next((plan for plan in self._plans if plan.takes(request)), None)
-            if plan is None:
-                return None
-            plan.times -= 1
-            return plan.action
-
-
-def answer(status: int, body: Any, headers: Mapping[str, str] | None) -> Answer:
-    """Make an answer: bytes and text go out as they are, text as HTML, anything else as JSON."""
-    if isinstance(body, bytes):
-        content, media_type = body, "application/octet-stream"
-    elif isinstance(body, str):
-        content, media_type = body.encode(), "text/html; charset=utf-8"
-    else:
-        content, media_type = json.dumps(body).encode(), "application/json"
-    return Answer(status, content, {"content-type": media_type} | {k.lower(): v for k, v in (headers or {}).items()})
+    from flowrunner.simulator.engine import EnginePool
+    from flowrunner.simulator.exchange import Answer, Line
+    from flowrunner.simulator.faults import Fault, Kind
+    from flowrunner.simulator.plans import Plans
+    from flowrunner.simulator.recorder import RecordedRequest, Recorder
 
 
 class Wire:
@@ -93,16 +32,31 @@ class Wire:
 
     Args:
         app: The vendor's app.
+        pool: The engines.
+        purpose: Tells of a method and a path whether it is one of the "submissions" or of the "polls".
         recorder: Where requests are noted.
-        plans: What a test scripted.
-        hang_up: Closes the connection of a request.
+        plans: What goes wrong.
+        line: What can be done beneath HTTP.
     """
 
-    def __init__(self, app: ASGIApp, recorder: Recorder, plans: Plans, hang_up: HangUp) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        pool: EnginePool,
+        purpose: Callable[[str, str], str | None],
+        recorder: Recorder,
+        plans: Plans,
+        line: Line,
+    ) -> None:
         self._app = app
+        self._pool = pool
+        self._purpose = purpose
         self._recorder = recorder
         self._plans = plans
-        self._hang_up = hang_up
+        self._line = line
+        self._revocation = Revocation(pool.clock)
+        self._last: dict[bytes, Answer] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; being cancelled is how the server stops."""
@@ -112,123 +66,69 @@ class Wire:
             return
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = self._asked(scope)
+        met = self._plans.take(asked)
+        skew = self._change(scope, met)
+        fault = next((fault for fault in met if fault.kind not in BESIDE), None)
         body = Body(receive)
+        if fault is None or fault.kind != "refuse":
+            send = _answering(await self._record(scope, body), body, send, self._pool, skew)
+        exchange = Exchange(
+            app=self._app,
+            scope=scope,
+            seen=self._revocation.applied(scope),
+            body=body,
+            receive=receive,
+            send=send,
+            line=self._line,
+            pool=self._pool,
+            last=self._last,
+            submits=asked.purpose == "submissions",
+            skew=skew,
+            remembers=scope["method"] == "GET" and self._plans.remembers,
+        )
+        await (exchange.pass_on() if fault is None else DEEDS[fault.kind](exchange, fault))
+
+    def _asked(self, scope: Scope) -> Asked:
+        spared: list[Kind] = []
+        if scope["method"] != "GET" or key_of(scope) not in self._last:
+            spared.append("stale")
+        if not credential_of(scope):
+            spared.append("revoke")
+        method, path = scope["method"], scope["path"]
+        return Asked(method, path, self._purpose(method, path), frozenset(spared))
+
+    def _change(self, scope: Scope, met: Sequence[Fault]) -> int:
+        """Do to the server what is to be done before it serves; return by how much its clock is wrong."""
+        for fault in met:
+            if fault.kind == "purge":
+                self._pool.purge()
+            elif fault.kind == "revoke":
+                self._revocation.revoke(scope, fault.lasts)
+        return sum(fault.seconds for fault in met if fault.kind == "skew")
+
+    async def _record(self, scope: Scope, body: Body) -> RecordedRequest:
         request = read_request(scope, await body.read_ahead())
         body.listener = request.count
         self._recorder.add(request)
-        exchange = _Exchange(self._app, scope, body, receive, _answering(request, body, send), self._hang_up)
-        action = self._plans.take(request)
-        if action is None:
-            await exchange.pass_on()
-        elif isinstance(action, Answer):
-            await exchange.say(action)
-        else:
-            await exchange.cut(action)
+        return request
 
 
-@frozen
-class _Exchange:
-    """One request on its way, and what can be done with it."""
-
-    app: ASGIApp
-    scope: Scope
-    body: Body
-    receive: Receive
-    send: Send
-    hang_up: HangUp
-
-    async def pass_on(self) -> None:
-        await self.app(self.scope, self.body.receive, self.send)
-
-    async def say(self, said: Answer) -> None:
-        response = Response(said.content, said.status, dict(said.headers))
-        await response(self.scope, self.receive, self.send)
-
-    async def cut(self, how: Cut) -> None:
-        if how != "reset_before":
-            messages = await self._overhear()
-            if how == "truncate":
-                await self._send_half(messages)
-        self.hang_up(self.scope, reset=how != "truncate")
-        kind = ""
-        while kind != "http.disconnect":  # so that nothing is sent for want of an answer
-            kind = (await self.receive())["type"]
-
-    async def _overhear(self) -> list[Message]:
-        """Let the app act and keep its answer back."""
-        messages: list[Message] = []
-
-        async def keep(message: Message) -> None:
-            messages.append(message)
-
-        await self.app(self.scope, self.body.receive, keep)
-        return messages
-
-    async def _send_half(self, messages: list[Message]) -> None:
-        start, *parts = messages
-        body = b"".join(part.get("body", b"") for part in parts)
-        await self.send(start)
-        await self.send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-
-
-class Body:
-    """The body of a request on its way to the app, which is never in memory as a whole unless it is small.
-
-    A client that leaves in the middle of it has asked for nothing: whatever is being done for it is cancelled.
-
-    Args:
-        receive: Where it comes from.
-
-    Attributes:
-        listener: Called with each part that comes in after what was read ahead.
-    """
-
-    def __init__(self, receive: Receive) -> None:
-        self.listener: Callable[[bytes], None] = _ignore
-        self._receive = receive
-        self._ahead: list[Message] = []
-        self._more = True
-
-    async def read_ahead(self) -> bytes:
-        """Read all of a small body, the beginning of a large one; the app receives it nevertheless."""
-        parts: list[bytes] = []
-        while self._more and sum(map(len, parts)) < KEPT:
-            message = await self._next()
-            self._ahead.append(message)
-            parts.append(message.get("body", b""))
-        return b"".join(parts)
-
-    async def receive(self) -> Message:
-        """Return the next message, as an ASGI app asks for it."""
-        if self._ahead:
-            return self._ahead.pop(0)
-        return await self._next() if self._more else await self._receive()
-
-    async def drain(self) -> None:
-        """Read what nobody wanted: a request is read to its end before it is answered."""
-        while self._more:
-            await self._next()
-
-    async def _next(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise asyncio.CancelledError
-        self._more = message.get("more_body", False)
-        self.listener(message.get("body", b""))
-        return message
-
-
-def _ignore(_: bytes) -> None:
-    """Take no note of a part of a body."""
-
-
-def _answering(request: RecordedRequest, body: Body, send: Send) -> Send:
-    """Return a `send` that lets the request come to its end first and notes the status it sends."""
+def _answering(request: RecordedRequest, body: Body, send: Send, pool: EnginePool, skew: int) -> Send:
+    """Return a `send` that lets the request come to its end first, dates the answer and notes its status."""
 
     async def note(message: Message) -> None:
         if message["type"] == "http.response.start":
             await body.drain()
             request.status = message["status"]
+            if b"date" not in dict(message["headers"]):
+                message = {**message, "headers": [*message["headers"], (b"date", _date(pool, skew))]}
         await send(message)
 
     return note
+
+
+def _date(pool: EnginePool, skew: int) -> bytes:
+    """Return what a server says that has the time of its engines, and a clock that is wrong."""
+    now = pool.clock.now()
+    return format_datetime(later(now, skew) or now, usegmt=True).encode()
