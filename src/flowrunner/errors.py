@@ -158,7 +158,7 @@ class BackendLoadError(ConfigError):
 
 
 class JournalError(FlowrunnerError):
-    """The journal cannot be read or written. Nothing was submitted."""
+    """The journal cannot be read or written. Nothing was submitted, unless `ref` has an id: then it is of that run."""
 
 
 class ClientClosed(FlowrunnerError):

@@ -19,6 +19,8 @@ def _plain_surroundings(monkeypatch, tmp_path):
     """No configuration, colour or width of whoever runs the tests."""
     for name in ("FLOWRUNNER_CONFIG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("FLOWRUNNER_JOURNAL", raising=False)
     monkeypatch.chdir(tmp_path)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from flowrunner.client import Client
@@ -19,7 +21,8 @@ def test_it_prints_the_reference_and_nothing_else(cli, simulator):
     """`ref=$(flowrunner run ...)` works: stdout is one line, the reference."""
     ended = cli("run", "sim", FLOW)
 
-    assert (ended.code, ended.stdout, ended.stderr) == (0, "flowrunner:1:fme-flow-v4:sim:Demo%2Fwork.fmw:1\n", "")
+    assert (ended.code, ended.stderr) == (0, "")
+    assert re.fullmatch(r"flowrunner:1:fme-flow-v4:sim:Demo%2Fwork.fmw:1:[0-9a-f]{16}\n", ended.stdout)
     assert submitted(simulator)
 
 
@@ -118,7 +121,7 @@ def test_wait_shows_the_reference_first_and_then_the_outcome(cli):
     ended = cli("run", "sim", FLOW, "--wait")
 
     assert ended.code == 0
-    assert ended.stdout.splitlines()[0] == "flowrunner:1:fme-flow-v4:sim:Demo%2Fwork.fmw:1"
+    assert ended.stdout.startswith("flowrunner:1:fme-flow-v4:sim:Demo%2Fwork.fmw:1:")
     assert (ended.fields["state"], ended.fields["message"]) == ("succeeded", "Translation Successful")
     assert "s  succeeded (success)" in ended.stderr
 
@@ -136,11 +139,11 @@ def test_an_uncertain_submission_has_its_own_exit_code(cli, simulator):
     """Cut after the vendor took it: exit code 10, the handle, and no second submission."""
     simulator.cut_next("reset_after", "*/jobs", method="POST")
 
-    ended = cli("run", "sim", FLOW, "--json")
+    ended = cli("run", "sim", FLOW, "--json", "--key", "nightly")
 
-    handle = "flowrunner:1:fme-flow-v4:sim:Demo%2Fwork.fmw:"
+    handle = "flowrunner:1:fme-flow-v4:sim:Demo%2Fwork.fmw::nightly"
     assert (10, "SubmissionUncertain", handle) == (ended.code, ended.record["error"], ended.record["ref"])
-    assert f"Handle: {handle}" in ended.stderr
+    assert f"Handle: {handle}\nFind out with:\n  flowrunner recover sim\n" in ended.stderr
     assert submitted(simulator)
 
 
@@ -193,4 +196,5 @@ def test_another_configuration_can_be_named(cli, config, tmp_path):
     ended = cli("run", "sim", FLOW, "--config", elsewhere, "--wait", "--timeout", "0")
 
     assert ended.code == 6
-    assert f"  flowrunner wait flowrunner:1:fme-flow-v4:sim:Demo%2Fwork.fmw:1 --config '{elsewhere}'" in ended.stderr
+    ref = ended.stdout.strip()
+    assert f"  flowrunner wait {ref} --config '{elsewhere}'" in ended.stderr

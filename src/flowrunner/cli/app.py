@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "status": "Look at a run once.",
     "wait": "Follow a run to its end.",
     "cancel": "Ask the vendor to cancel a run.",
+    "recover": "Find the runs that were started here and not seen to end.",
     "backends": "List the backends there are.",
     "simulate": "Serve a simulated vendor on the loopback interface.",
     "demo": "Watch real runs on simulated vendors, for a few seconds.",

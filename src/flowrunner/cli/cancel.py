@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from flowrunner.cli.exit_codes import ExitCode
-from flowrunner.cli.options import config_option, json_option, run_arguments
+from flowrunner.cli.options import config_option, journal_option, json_option, run_arguments
 from flowrunner.cli.outcome import end, next_command, reporting
 from flowrunner.cli.output import Output, run_object
 from flowrunner.cli.target import attached
 from flowrunner.enums import CancelOutcome, RunState
+
+if TYPE_CHECKING:
+    from flowrunner.cli.options import JournalPlace
 
 __all__ = ["command"]
 
@@ -34,11 +39,12 @@ Examples:
 @click.command("cancel", help=_HELP, short_help="Ask the vendor to cancel a run.")
 @run_arguments
 @config_option
+@journal_option
 @json_option
-def command(words: tuple[str, ...], *, config: str | None, as_json: bool) -> None:
+def command(words: tuple[str, ...], *, config: str | None, journal: JournalPlace, as_json: bool) -> None:
     """See `_HELP`."""
     output = Output(as_json=as_json)
-    with reporting(output), attached(words, config, output) as run:
+    with reporting(output), attached(words, config, journal, output) as run:
         outcome = run.cancel()
         output.data(str(outcome))
         output.record({**run_object(run), "outcome": str(outcome)})

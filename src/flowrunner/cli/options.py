@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 
     Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-__all__ = ["Seconds", "config_option", "json_option", "run_arguments", "timeout_option"]
+JournalPlace: TypeAlias = "str | bool"
+"""A file, True for the usual one, False for none."""
+
+__all__ = [
+    "JournalPlace",
+    "Seconds",
+    "config_option",
+    "journal_option",
+    "json_option",
+    "run_arguments",
+    "timeout_option",
+]
 
 
 class Seconds(click.types.FloatParamType):
@@ -32,6 +43,18 @@ class Seconds(click.types.FloatParamType):
 def config_option(command: Decorated) -> Decorated:
     """`--config FILE`."""
     return click.option("--config", metavar="FILE", help="Read this configuration instead of the usual ones.")(command)
+
+
+def _journal(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | bool:
+    return False if value == "none" else value or True
+
+
+def journal_option(command: Decorated) -> Decorated:
+    """`--journal FILE`: True for the usual place, False for none."""
+    return click.option(
+        "--journal", metavar="FILE", envvar="FLOWRUNNER_JOURNAL", callback=_journal,
+        help="Where submissions are written down, instead of the user's state folder; `none` for nowhere.",
+    )(command)  # fmt: skip
 
 
 def json_option(command: Decorated) -> Decorated:

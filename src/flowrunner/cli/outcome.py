@@ -131,7 +131,12 @@ def reported(error: FlowrunnerError, output: Output, *advice: str) -> NoReturn:
     end(code_of(error))
 
 
+def _ways_out(error: errors.SubmissionUncertain) -> tuple[str, ...]:
+    ref = error.handle
+    return () if ref is None else (f"Find out with:\n  flowrunner recover {shlex.quote(ref.connection)}",)
+
+
 def _advice(error: FlowrunnerError) -> tuple[str, ...]:
     if isinstance(error, errors.SubmissionUncertain):
-        return (f"Handle: {error.handle}",)
+        return (f"Handle: {error.handle}", *_ways_out(error))
     return ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowrunner.cli.assignments import Assignment, read_assignment, values_of
 from flowrunner.cli.following import follow_to_end
-from flowrunner.cli.options import Seconds, config_option, json_option, timeout_option
+from flowrunner.cli.options import Seconds, config_option, journal_option, json_option, timeout_option
 from flowrunner.cli.outcome import interrupted, reporting
 from flowrunner.cli.output import Output, run_object
 from flowrunner.cli.target import connected
@@ -16,6 +17,7 @@ from flowrunner.errors import FlowrunnerError
 from flowrunner.models import SubmitOptions
 
 if TYPE_CHECKING:
+    from flowrunner.cli.options import JournalPlace
     from flowrunner.client import Client, Run
     from flowrunner.models import FlowSpec
 
@@ -37,6 +39,7 @@ Examples:
   flowrunner run prod Samples/austinDownload.fmw -p MAXY=42 -p THEMES=parks
   flowrunner run prod Samples/austinDownload.fmw -p 'THEMES:=["parks"]' --wait
   ref=$(flowrunner run prod Samples/austinApartments.fmw --queue Night)
+  flowrunner run prod Samples/austinApartments.fmw --key "nightly-$(date +%F)"
 """
 
 
@@ -60,9 +63,11 @@ def _read(ctx: click.Context, param: click.Parameter, arguments: tuple[str, ...]
 @click.option(
     "--max-queue-time", type=Seconds(), metavar="SECONDS", help="The vendor gives up a run that queues longer."
 )
+@click.option("--key", metavar="TEXT", help="The same key again gives the run that it started before.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end.")
 @timeout_option
 @config_option
+@journal_option
 @json_option
 def command(
     connection: str,
@@ -70,8 +75,10 @@ def command(
     assignments: tuple[Assignment, ...],
     *,
     wait: bool,
+    key: str | None,
     timeout: float | None,
     config: str | None,
+    journal: JournalPlace,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -79,9 +86,9 @@ def command(
     if timeout is not None and not wait:
         raise click.UsageError("--timeout bounds the wait: give --wait, too.")
     output = Output(as_json=as_json)
-    with reporting(output), connected(connection, config, output) as client:
+    with reporting(output), connected(connection, config, journal, output, submits=True) as client:
         values = values_of(assignments, _description(client, flow, assignments))
-        run = _submitted(client, flow, values, SubmitOptions(**options), output)
+        run = _submitted(client, output, flow, parameters=values, options=SubmitOptions(**options), key=key)
         output.data(str(run.ref))
         if wait:
             if as_json:
@@ -100,12 +107,12 @@ def _description(client: Client, flow: str, assignments: tuple[Assignment, ...])
         return None
 
 
-def _submitted(client: Client, flow: str, values: dict[str, Any], options: SubmitOptions, output: Output) -> Run:
+def _submitted(client: Client, output: Output, flow: str, **arguments: Any) -> Run:
     try:
-        return client.submit(flow, values, options=options)
+        return client.submit(flow, **arguments)
     except KeyboardInterrupt:
         interrupted(
             output,
-            "Interrupted while submitting: it is not known whether a run was started. Look at the vendor before you"
-            " start it again.",
+            "Interrupted while submitting: it is not known whether a run was started. Before you start it again, find"
+            f" out with:\n  flowrunner recover {shlex.quote(client.name)}",
         )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from flowrunner.cli.options import config_option, json_option, run_arguments
+from flowrunner.cli.options import config_option, journal_option, json_option, run_arguments
 from flowrunner.cli.outcome import reporting
 from flowrunner.cli.output import Output, run_object
 from flowrunner.cli.target import attached
+
+if TYPE_CHECKING:
+    from flowrunner.cli.options import JournalPlace
 
 __all__ = ["command"]
 
@@ -30,10 +35,11 @@ Examples:
 @click.command("status", help=_HELP, short_help="Look at a run once.")
 @run_arguments
 @config_option
+@journal_option
 @json_option
-def command(words: tuple[str, ...], *, config: str | None, as_json: bool) -> None:
+def command(words: tuple[str, ...], *, config: str | None, journal: JournalPlace, as_json: bool) -> None:
     """See `_HELP`."""
     output = Output(as_json=as_json)
-    with reporting(output), attached(words, config, output) as run:
+    with reporting(output), attached(words, config, journal, output) as run:
         output.status(run.refresh())
         output.record(run_object(run))

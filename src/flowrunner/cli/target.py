@@ -10,12 +10,13 @@ import click
 from attrs import frozen
 
 from flowrunner.connecting import connect
-from flowrunner.errors import UnknownConnection
+from flowrunner.errors import JournalError, UnknownConnection
 from flowrunner.models import RunRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flowrunner.cli.options import JournalPlace
     from flowrunner.cli.output import Output
     from flowrunner.client import Client, Run
 
@@ -57,11 +58,28 @@ def read_target(words: tuple[str, ...]) -> Target:
 
 
 @contextmanager
-def connected(connection: str, config: str | None, output: Output) -> Iterator[Client]:
-    """A client of a configured connection; the configuration's warnings and the events become messages."""
+def connected(
+    connection: str, config: str | None, journal: JournalPlace, output: Output, *, submits: bool = False
+) -> Iterator[Client]:
+    """A client of a configured connection; the configuration's warnings and the events become messages.
+
+    Args:
+        connection: its name.
+        config: the configuration that was asked for.
+        journal: as `connect` takes it.
+        output: where messages go.
+        submits: whether the journal is needed; a command that looks at a run goes without one that cannot be used.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        client = connect(connection, config=config, on_event=output.event)
+        try:
+            client = connect(connection, config=config, on_event=output.event, journal=journal)
+        except JournalError as error:
+            if submits:
+                error.add_note("To go without a journal: --journal none")
+                raise
+            output.say(f"Warning: this is not written down: {error.message}")
+            client = connect(connection, config=config, on_event=output.event)
     for warning in caught:
         output.say(f"Warning: {warning.message}")
     with client:
@@ -69,10 +87,10 @@ def connected(connection: str, config: str | None, output: Output) -> Iterator[C
 
 
 @contextmanager
-def attached(words: tuple[str, ...], config: str | None, output: Output) -> Iterator[Run]:
+def attached(words: tuple[str, ...], config: str | None, journal: JournalPlace, output: Output) -> Iterator[Run]:
     """The run that the arguments name, on a client of its connection."""
     target = read_target(words)
-    with _reference_explained(target), connected(target.connection, config, output) as client:
+    with _reference_explained(target), connected(target.connection, config, journal, output) as client:
         yield client.attach(_reference(target, client))
 
 

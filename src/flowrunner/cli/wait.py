@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from flowrunner.cli.following import follow_to_end
-from flowrunner.cli.options import config_option, json_option, run_arguments, timeout_option
+from flowrunner.cli.options import config_option, journal_option, json_option, run_arguments, timeout_option
 from flowrunner.cli.outcome import reporting
 from flowrunner.cli.output import Output
 from flowrunner.cli.target import attached
+
+if TYPE_CHECKING:
+    from flowrunner.cli.options import JournalPlace
 
 __all__ = ["command"]
 
@@ -32,9 +37,12 @@ Examples:
 @run_arguments
 @timeout_option
 @config_option
+@journal_option
 @json_option
-def command(words: tuple[str, ...], *, timeout: float | None, config: str | None, as_json: bool) -> None:
+def command(
+    words: tuple[str, ...], *, timeout: float | None, config: str | None, journal: JournalPlace, as_json: bool
+) -> None:
     """See `_HELP`."""
     output = Output(as_json=as_json)
-    with reporting(output), attached(words, config, output) as run:
+    with reporting(output), attached(words, config, journal, output) as run:
         follow_to_end(run, timeout=timeout, output=output, config=config)

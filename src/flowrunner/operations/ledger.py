@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve
@@ -110,10 +111,16 @@ class Ledger:
             backend=self._context.backend.name,
             flow=submission.flow,
             key=key,
-            digest=self._book.digest(submission.flow, submission.parameters, submission.payload, submission.options),
+            digest=self._digest(submission),
             hint={PATIENCE: f"{self._patience(wait):g}"},
             at=self._context.now(),
         )
+
+    def _digest(self, submission: Submission) -> str:
+        payload = submission.payload
+        if isinstance(payload, str) and self._context.backend.payload_text_is_path:
+            payload = Path(payload)  # what counts is what is in the file
+        return self._book.digest(submission.flow, submission.parameters, payload, submission.options)
 
     def _patience(self, wait: float | None) -> float:
         settings = self._context.settings
