@@ -68,9 +68,7 @@ def seen():
     """Make a status as a vendor's answer gives it."""
 
     def make(state=RunState.RUNNING, word=None, second=10, **others):
-        return RunStatus(
-            state=state, vendor_status=word, observed_at=START + timedelta(seconds=second), **others
-        )
+        return RunStatus(state=state, vendor_status=word, observed_at=START + timedelta(seconds=second), **others)
 
     return make
 
