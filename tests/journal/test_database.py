@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -285,6 +286,26 @@ def test_a_transaction_that_sqlite_ended(journal, intent):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert journal.intend(intent()).is_new
+
+
+def test_a_journal_that_is_refused_holds_no_file_open(tmp_path):
+    """An open that fails leaves nothing behind in the process."""
+    other = tmp_path / "other"
+    other.write_bytes(b"not a database" * 1000)
+    for _ in range(3):
+        with pytest.raises(JournalError) as caught:
+            Database(other, wait=1)
+        # The traceback holds the connection: only closing it closes the file.
+        assert caught.value.__traceback__ is not None
+        assert [name for name in open_files() if name == str(other)] == []
+
+
+def open_files():
+    """What this process has open, where the system tells."""
+    folder = Path("/proc/self/fd")
+    for link in folder.iterdir() if folder.exists() else ():
+        with suppress(FileNotFoundError):
+            yield str(link.readlink())
 
 
 def test_an_error_that_has_no_advice(journal, path):

@@ -65,9 +65,9 @@ def of(value):
 
 
 DIFFERENT = [
-    None, True, False, 0, 1, -1, 2**100, 0.0, 1.0, float("inf"), float("nan"), "", "1", "None", "ö", "\ud800", b"", b"1",
-    [], [1], [[1]], [1, 2], [2, 1], [[], []], ["a", "bc"], ["ab", "c"], {}, {"a": 1}, {"a": 2}, {"b": 1}, {1: "a"},
-    {"a": {"b": 1}}, {"a": None}, set(), {1}, {1, 2}, date(2025, 1, 1), datetime(2025, 1, 1, tzinfo=UTC),
+    None, True, False, 0, 1, -1, 2**100, 0.0, 1.0, float("inf"), float("nan"), "", "1", "None", "ö", "\ud800", b"",
+    b"1", [], [1], [[1]], [1, 2], [2, 1], [[], []], ["a", "bc"], ["ab", "c"], {}, {"a": 1}, {"a": 2}, {"b": 1},
+    {1: "a"}, {"a": {"b": 1}}, {"a": None}, set(), {1}, {1, 2}, date(2025, 1, 1), datetime(2025, 1, 1, tzinfo=UTC),
     datetime(2025, 1, 1),  # noqa: DTZ001 - callers have those, too
     time(12), timedelta(1), Decimal("1.0"), Decimal(1), uuid.UUID(int=1), uuid.UUID(int=2), Secret("a"), Secret("b"),
     Path("/no/such/file"), Path("/no/such"), Path("/tmp"), Path("nul\0"), RemoteFile(name="a", reference="$(x)/a"),

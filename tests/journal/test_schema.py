@@ -8,7 +8,7 @@ import pytest
 from flowrunner.enums import RunState
 from flowrunner.errors import JournalError
 from flowrunner.journal.database import Database
-from flowrunner.journal.schema import APPLICATION_ID, STEPS
+from flowrunner.journal.schema import APPLICATION_ID, STEPS, refusal
 
 VERSION_1 = """
 CREATE TABLE entries (
@@ -107,8 +107,8 @@ def test_a_newer_version_is_refused(path):
     with pytest.raises(JournalError) as caught:
         Database(path, wait=1)
     assert caught.value.message == (
-        f"the journal {str(path)!r} has schema version 3, and this flowrunner knows versions up to 1: update flowrunner,"
-        " or name another file"
+        f"the journal {str(path)!r} has schema version 3, and this flowrunner knows versions up to 1: update"
+        " flowrunner, or name another file"
     )
     assert path.read_bytes() == before
 
@@ -125,6 +125,30 @@ def test_a_database_of_another_program_is_refused(tmp_path, script):
     with pytest.raises(JournalError, match="is a database of another program: name another file"):
         Database(path, wait=1)
     assert path.read_bytes() == before
+
+
+class Meanwhile:
+    """A connection to a new file, which another process makes a journal after so many statements."""
+
+    def __init__(self, path, statements):
+        self.path, self.left = path, statements
+        self.db = sqlite3.connect(path)
+
+    def execute(self, statement):
+        """Run it, and let the other one come in."""
+        found = self.db.execute(statement).fetchall()
+        self.left -= 1
+        if self.left == 0:
+            Database(self.path, wait=1).close()
+        return self.db.execute("SELECT " + ", ".join(map(str, found[0])))
+
+
+@pytest.mark.parametrize("statements", [1, 2, 3])
+def test_a_file_that_is_just_being_made_is_ours(tmp_path, statements):
+    """Of two processes that open a new file at once, neither takes what the other makes for something else."""
+    connection = Meanwhile(tmp_path / "new", statements)
+    assert refusal(connection, STEPS) is None
+    connection.db.close()
 
 
 def test_an_empty_file_becomes_a_journal(tmp_path):
