@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from flowrunner.errors import JournalError
-from flowrunner.journal.place import prepare
+from flowrunner.journal.place import close_to_others, prepare
 from flowrunner.journal.schema import STEPS, Step, migrate, refusal
 
 if TYPE_CHECKING:
@@ -157,16 +157,20 @@ class Database:
         connection.row_factory = sqlite3.Row
         if reason := refusal(connection, self._steps):
             raise JournalError(f"the journal {str(self.path)!r} {reason}")
+        close_to_others(self.path)
         self._use_log(connection)
         # How SQLite was built decides about the first; macOS calls durable what may still be in the disk's memory.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")
-        # Also where there is nothing to do: a file that cannot be written to is found out now, not at a submission.
         with _writing(connection):
             migrate(connection, self._steps)
 
     def _use_log(self, connection: sqlite3.Connection) -> None:
-        """Have SQLite write ahead. While another process does the same it does not wait, so we do."""
+        """Have SQLite write ahead.
+
+        For another process that writes to a file without such a log, as two do that make one at once, SQLite does not
+        wait here: so we do.
+        """
         until = time.monotonic() + self._wait
         while (mode := _log_mode(connection)) is None and time.monotonic() < until:
             time.sleep(_PAUSE)
@@ -252,5 +256,5 @@ class _Forks:
 
 
 _forks: Final = _Forks()
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
     os.register_at_fork(before=_forks.before, after_in_parent=_forks.after, after_in_child=_forks.after)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flowrunner.errors import JournalError
 
-__all__ = ["SHARED", "default_path", "file_system", "make_file", "prepare", "real", "sync_folder"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["SHARED", "close_to_others", "default_path", "file_system", "make_file", "prepare", "real", "sync_folder"]
 
 SHARED: Final = frozenset({
     # served by another machine: file locks are missing, late or lost with the server, and memory is not shared at all
@@ -49,26 +53,36 @@ def real(path: str | os.PathLike[str]) -> Path:
 
 
 def prepare(path: Path) -> None:
-    """Make the folder where it is missing, and the file; close it, and what lies beside it, to others.
+    """Make the folder and the file, where they are missing.
 
     Args:
         path: as `real` gives it.
 
-
     Raises:
-        JournalError: the file system is refused, or the system refuses.
+        JournalError: the file system is refused, something else is in the place of the file, or the system refuses.
     """
-    try:
+    with _told(path):
         _make_folder(path.parent)
         _refuse_shared(path)
         make_file(path)
-        for suffix in ("", "-wal", "-shm", ".key"):
-            _close_to_others(path.with_name(path.name + suffix))
-    except OSError as error:
-        raise JournalError(
-            f"the journal {str(path)!r} cannot be used: {error.strerror}; name a file that you may"
-            " write, in a folder that you may write"
-        ) from error
+        if not path.is_file():
+            raise OSError(errno.EINVAL, "it is a folder, or a device")
+
+
+def close_to_others(path: Path) -> None:
+    """Take the rights of all but the owner away, from the journal and what lies beside it.
+
+    They are taken, not complained about: the remedy would be the same, and what could be read holds no secrets.
+
+    Raises:
+        JournalError: it belongs to somebody else.
+    """
+    for suffix in ("", "-wal", "-shm", ".key"):
+        each = path.with_name(path.name + suffix)
+        with _told(each), suppress(FileNotFoundError):
+            mode = stat.S_IMODE(each.stat().st_mode)
+            if mode & 0o077 and os.name == "posix":
+                each.chmod(mode & 0o700)
 
 
 def make_file(path: Path, content: bytes = b"") -> None:
@@ -138,12 +152,13 @@ def _make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def _close_to_others(path: Path) -> None:
-    """Take the rights of all but the owner away.
-
-    They are taken, not complained about: the remedy would be the same, and what could be read holds no secrets.
-    """
-    with suppress(FileNotFoundError):
-        mode = path.stat().st_mode
-        if stat.S_IMODE(mode) & 0o077 and os.name == "posix":
-            path.chmod(stat.S_IMODE(mode) & 0o700)
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What the system raises, as a `JournalError`."""
+    try:
+        yield
+    except OSError as error:
+        raise JournalError(
+            f"the journal {str(path)!r} cannot be used: {error.strerror}; name a file of your own, in a folder"
+            " that you may write to"
+        ) from error

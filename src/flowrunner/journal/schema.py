@@ -65,9 +65,11 @@ STEPS: Final[tuple[Step, ...]] = (
 
 def refusal(connection: sqlite3.Connection, steps: Sequence[Step]) -> str | None:
     """Why the file must be left alone, and what to do; None where it is ours, or still empty."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # One statement, that sees the file at one moment: another process may be making it.
+    version, application, tables = connection.execute(
+        "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master)"
+        " FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
     if application != APPLICATION_ID and (application or version or tables):
         return "is a database of another program: name another file"
     if version > len(steps):
@@ -86,3 +88,5 @@ def migrate(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
             connection.execute(statement)
     if version < len(steps):
         connection.execute(f"PRAGMA user_version = {len(steps)}")
+    # Changes nothing, and fails where nothing can be changed, which a BEGIN does not: better now than at a submission.
+    connection.execute("DELETE FROM entries WHERE 0")
