@@ -15,7 +15,7 @@ CREATE TABLE entries (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, connection TEXT NOT NULL, backend TEXT NOT NULL, flow TEXT NOT NULL,
   key TEXT NOT NULL, digest TEXT NOT NULL, hint TEXT NOT NULL, run_id TEXT, state TEXT NOT NULL,
   attempts INTEGER NOT NULL, uncertain TEXT, intended_at TEXT NOT NULL, accepted_at TEXT, ended_at TEXT,
-  pid INTEGER NOT NULL, UNIQUE (connection, key)
+  pid INTEGER NOT NULL, absent_at TEXT, UNIQUE (connection, key)
 );
 CREATE INDEX entries_by_run ON entries (connection, run_id);
 CREATE INDEX entries_open ON entries (connection, seq) WHERE ended_at IS NULL;
@@ -26,7 +26,7 @@ CREATE TABLE changes (
 CREATE INDEX changes_by_entry ON changes (entry, seq);
 INSERT INTO entries VALUES (
   4, 'prod', 'fme-flow-v4', 'a/b.fmw', 'k1', 'key:1', '{"folder": "x"}', '7', 'succeeded', 2, NULL,
-  '2025-01-01T12:00:00.000000+00:00', '2025-01-01T12:00:01.000000+00:00', '2025-01-01T12:00:02.000000+00:00', 77
+  '2025-01-01T12:00:00.000000+00:00', '2025-01-01T12:00:01.000000+00:00', '2025-01-01T12:00:02.000000+00:00', 77, NULL
 );
 INSERT INTO changes VALUES (9, 4, '2025-01-01T12:00:02.000000+00:00', '7', 'succeeded', 'success', NULL, NULL);
 PRAGMA application_id = 1718383214;

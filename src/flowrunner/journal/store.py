@@ -217,6 +217,8 @@ class Journal:
 
 def _adopted(db: sqlite3.Connection, ref: RunRef) -> Entry | None:
     """The open submission that has no id, of which somebody has found out that this run is it; now it has the id."""
+    if ref.id is None:
+        return None
     known = first(db, "connection = ? AND key = ? AND run_id IS NULL AND ended_at IS NULL", ref.connection, ref.key)
     if known is None:
         return None
