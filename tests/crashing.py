@@ -1,0 +1,140 @@
+"""Submits and follows a run, and dies at a given step. Run as a process of its own: it forks one that dies for each step.
+
+`python crashing.py BASE_URL TOKEN BACKEND FOLDER`; what came of each step is printed as a line of JSON. A step is a
+transaction of the journal or a request, before it and after it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+from flowrunner.client import Client
+from flowrunner.clock import SystemClock
+from flowrunner.config import resolve
+from flowrunner.enums import ReconcileOutcome, RunState
+from flowrunner.errors import FlowrunnerError
+from flowrunner.http.sessions import HttpSession
+from flowrunner.journal import Journal
+from flowrunner.journal.database import Database
+
+FLOW = "Demo/work.fmw"
+
+
+class Later(SystemClock):
+    """When nobody can be waiting for an answer any more."""
+
+    def now(self):
+        """Half an hour on."""
+        return super().now() + timedelta(minutes=30)
+
+
+def client_of(base_url, token, backend, journal, clock=None):
+    """A client that gives up quickly."""
+    arguments = {"base_url": base_url, "token": token, "retries": 0, "poll_min": 0.01, "max_long_polls": 0, "timeout": 5}
+    connection = resolve(None, backend=backend, config=None, arguments=arguments)
+    return Client(connection, journal=Journal.open(journal), clock=clock)
+
+
+def die_at(step):
+    """Have this process killed at a step; returns a function that tells how many there were."""
+    steps = count(1)
+    seen = [0]
+
+    def reached():
+        seen[0] = next(steps)
+        if seen[0] == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(owner, name):
+        original = getattr(owner, name)
+
+        def wrapped(*args, **kwargs):
+            reached()
+            try:
+                return original(*args, **kwargs)
+            finally:
+                reached()
+
+        setattr(owner, name, wrapped)
+
+    transaction = Database.transaction
+
+    class Stepped:
+        def __init__(self, *args, **kwargs):
+            self.inner = transaction(*args, **kwargs)
+
+        def __enter__(self):
+            reached()
+            return self.inner.__enter__()
+
+        def __exit__(self, *error):
+            done = self.inner.__exit__(*error)
+            reached()
+            return done
+
+    Database.transaction = lambda *args, **kwargs: Stepped(*args, **kwargs)
+    around(HttpSession, "_try")
+    return lambda: seen[0]
+
+
+def live(place, journal, key, step):
+    """Submit and follow, unless the process dies on the way; the number of steps there are."""
+    client = client_of(*place, journal)
+    steps = die_at(step)
+    client.submit(FLOW, key=key).wait(timeout=30)
+    client.close()
+    return steps()
+
+
+def recover(place, journal, key):
+    """What the next process makes of it: it finds the run, or submits again when none is there; how that ended."""
+    with client_of(*place, journal, Later()) as client:
+        for run in client.recover():
+            if run.id is not None:
+                return {"how": "recovered", "id": run.id, "state": run.wait(timeout=30).status.state}
+            outcome = run.reconcile()
+            if outcome.outcome is ReconcileOutcome.CANDIDATES:
+                return {"how": "candidates", "ids": [ref.id for ref in outcome.candidates]}
+        try:
+            run = client.submit(FLOW, key=key)
+        except FlowrunnerError as error:
+            return {"how": type(error).__name__}
+        known = run.status.state is not RunState.QUEUED
+        return {"how": "known" if known else "submitted", "id": run.id, "state": run.wait(timeout=30).status.state}
+
+
+def forked(function, *arguments):
+    """What a function returns in a process of its own; None if that process was killed."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        with os.fdopen(write, "w") as pipe:
+            json.dump(function(*arguments), pipe)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        text = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    return json.loads(text) if status == 0 else None
+
+
+def main():
+    """Die at every step there is, and recover from each."""
+    *place, folder = sys.argv[1:]
+    steps = forked(live, place, Path(folder, "whole.db"), "whole", 0)
+    for step in range(1, steps + 1):
+        key, journal = f"step-{step}", Path(folder, f"{step}.db")
+        survived = forked(live, place, journal, key, step)
+        found = forked(recover, place, journal, key)
+        print(json.dumps({"step": step, "key": key, "survived": survived is not None, **found}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
