@@ -161,14 +161,15 @@ class ObservingRules(Scenario):
     def test_4_9_progress_decides_nothing(self) -> None:
         """All of it does not end a run, and more than all, or none, is no accident."""
         with self.world() as world:
-            run = self.shown(world, world.client(), self.live_word())
+            client = world.client()
+            run = self.shown(world, client, self.live_word())
             for progress in (0.0, 0.5, 1.0, 1.5, None):
                 world.server.show(run.id, progress=progress)
                 status = run.refresh()
                 holds("4.9", not status.state.is_final, f"progress {progress} ended the run as {status.state}")
                 sound = status.progress is None or 0.0 <= status.progress <= 1.0
                 holds("4.9", sound, f"progress {progress} became {status.progress}")
-                if Capability.PROGRESS in self.backend.capabilities and progress in {0.5, 1.0}:
+                if Capability.PROGRESS in client.capabilities and progress in {0.5, 1.0}:
                     holds("4.9", status.progress == progress, f"progress {progress} became {status.progress}")
 
     @proves("4.10")
