@@ -334,6 +334,13 @@ class Mistaken(Acme):
     words = {**Acme.words, "powercut": Meaning(RunState.CANCELLED)}
 
 
+@breaks("4.1")
+class Concluding(Acme):
+    """A word that leaves it to the result ends the run before there is one."""
+
+    words = {**Acme.words, "over": Meaning(RunState.SUCCEEDED)}
+
+
 @breaks("4.2")
 class Strict(Acme):
     """A word that is not known is an error."""
@@ -837,3 +844,17 @@ class Constant(Acme):
         """It was good once."""
         type(self).first = type(self).first or self.settings.token
         return {"X-Token": type(self).first}
+
+
+@breaks("10.4")
+class Resting(Acme):
+    """A login that asks nobody: what was good once, it gives for ever."""
+
+    def authorize(self):
+        """The login has it."""
+        return {}
+
+    def login(self):
+        """No request, and no call."""
+        yield from ()
+        return {"X-Token": self.settings.token}
