@@ -82,19 +82,20 @@ class SmartFlowsServer(ScriptedServer):
                 return self.items([execution(run) for run in self.newest_first() if run.flow == flow], asked)
             case "POST", ("flows", flow, "contract") if self.has(flow):
                 return reply(200, {"inputSchema": SCHEMA})
-            case "GET", ("documents", name, "content"):
-                return reply(200, self.documents()[name], {"content-type": "application/octet-stream"})
-            case "GET", ("documents", name):
-                return reply(200, {"id": name, "displayName": name})
+            case "GET", ("documents", name, *rest):
+                return self.document(name, rest)
             case "GET", ("users", "me"):
                 return reply(200, {"id": "u-1", "userName": USER})
             case "GET", ("system", "info"):
                 return reply(200, {"version": "4.0.0"})
         return self.refusal(404, "No such flow, or no such place")
 
-    def documents(self):
-        """All documents that runs made."""
-        return {name: content for run in self.runs.values() for name, content in run.files.items()}
+    def document(self, name, rest):
+        """A document that some run made: what it is, or what is in it."""
+        if not rest:
+            return reply(200, {"id": name, "displayName": name})
+        content = next(run.files[name] for run in self.runs.values() if name in run.files)
+        return reply(200, content, {"content-type": "application/octet-stream"})
 
     def items(self, items, asked):
         """A page, by its number; nothing tells how many there are."""
@@ -154,7 +155,7 @@ def execution(run):
 def progress(run):
     """Its progress: what it does, what it asks, and in the end what it made."""
     documents = [{"id": name, "displayName": name, "type": "document"} for name in run.files]
-    made = {"schema": None, "model": {"B1": {"document": each} for each in documents}}
+    made = {"model": {f"B{number}": {"document": document} for number, document in enumerate(documents)}}
     fields = {
         "id": run.id,
         "status": run.word,
