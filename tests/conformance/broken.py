@@ -690,6 +690,15 @@ class OnePage(Acme):
 
 
 @breaks("8.1")
+class Circling(Acme):
+    """The first page, again and again."""
+
+    def following(self, offset, items):
+        """There is always more."""
+        return 0
+
+
+@breaks("8.1")
 class Skipping(Acme):
     """Pages of the size that was asked for, whatever came."""
 
@@ -717,6 +726,15 @@ class Indiscriminate(Acme):
     def wants(self, query, listed):
         """More is better."""
         return True
+
+
+@breaks("8.3")
+class Retired(Acme):
+    """Only those that have ended."""
+
+    def wants(self, query, listed):
+        """The others are not done yet."""
+        return super().wants(query, listed) and self.state_of(listed.observation).is_final
 
 
 @breaks("8.4")

@@ -74,6 +74,10 @@ def page(status: int, *, acts: bool = False) -> Fault:
     return says(reply(status, PAGE, {"content-type": "text/html"}), acts=acts)
 
 
+MOST = 1000
+"""Requests after which nothing that a test asks for can still come."""
+
+
 class World:
     """The surroundings of one test; a context manager.
 
@@ -98,6 +102,7 @@ class World:
         self.events: list[Any] = []
         self.logs: list[str] = []
         self.sent: list[Sent] = []
+        self._requests = 0
         self._fault: Fault | None = None
         self._only_submissions = False
         self._stack = ExitStack()
@@ -152,6 +157,9 @@ class World:
         return self.server.respond(Asked.read(sent.method, sent.url, sent.headers, sent.body))
 
     def _answer(self, sent: Sent) -> Response | Broken:
+        self._requests += 1
+        if self._requests > MOST:
+            raise RuntimeError(f"after {MOST} requests it still asks for what will not come")
         self.sent.append(sent)
         act = partial(self.respond, sent)
         if self._fault is None or (self._only_submissions and sent.repeatable):
