@@ -8,6 +8,7 @@ from flowrunner.testing.conformance import ABSENT, ScriptedServer, reply
 
 ROOT = "https://fme.example.com"
 TOKEN = "t0ken-of-fme"
+NO_ACCESS = "Unauthorized request by user admin due to lack of proper permissions or the object does not exist."
 PAGE = b"<!doctype html><html><body>HTTP Status 404 - Not Found</body></html>"
 
 
@@ -45,6 +46,14 @@ class FmeServer(ScriptedServer):
             case "fmedatadownload", "results", run_id, name:
                 return reply(200, self.runs[run_id].files[name], {"content-type": "application/octet-stream"})
         return reply(404, PAGE, {"content-type": "text/html"})
+
+    def refusal(self, status, text=None):
+        """The vendor's form of an error, with what it says where a right is missing, or the thing."""
+        return super().refusal(status, text or (NO_ACCESS if status == 403 else "refused by the script"))
+
+    def no_such(self, workspace):
+        """How the vendor says that it has no such workspace."""
+        return self.refusal(404, f"Item {workspace} does not exist.")
 
     def flows(self):
         """All flows, as repository and workspace."""

@@ -56,10 +56,6 @@ class FmeV3Server(FmeServer):
                 return self.take_file(asked)
         return self.refusal(404, "no such place")
 
-    def no_such(self, workspace):
-        """How the vendor says that it has no such workspace."""
-        return self.refusal(404, f"Item {workspace} does not exist.")
-
     def transform(self, method, place, asked):
         """All that has to do with jobs."""
         match method, place:

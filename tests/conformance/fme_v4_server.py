@@ -53,10 +53,6 @@ class FmeV4Server(FmeServer):
                 return self.take_file(asked)
         return self.refusal(404, "no such place")
 
-    def no_such(self, workspace):
-        """How the vendor says that it has no such workspace."""
-        return self.refusal(404, f"Item {workspace} does not exist.")
-
     def submit(self, job, answer):
         """Start a job."""
         flow = f"{job['repository']}/{job['workspace']}"
