@@ -39,6 +39,9 @@ PAGE = b"<!DOCTYPE html><html><body>An answer by something that stands in betwee
 DEFAULTS = {"check_parameters": False, "retries": 0, "poll_min": 1.0, "poll_max": 10.0, "contact_budget": 60.0}
 """Settings under which a test takes few requests; a test sets others where they matter."""
 
+MOST = 1000
+"""Requests after which nothing that a test asks for can still come."""
+
 
 def lost(act: Callable[[], Response]) -> Broken:
     """The server acts, and its answer is lost."""
@@ -72,10 +75,6 @@ def says(answer: Response, *, acts: bool = False) -> Fault:
 def page(status: int, *, acts: bool = False) -> Fault:
     """A proxy answers."""
     return says(reply(status, PAGE, {"content-type": "text/html"}), acts=acts)
-
-
-MOST = 1000
-"""Requests after which nothing that a test asks for can still come."""
 
 
 class World:
