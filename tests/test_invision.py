@@ -210,6 +210,22 @@ def test_a_start_that_is_refused(answer, kind):
     assert kind is type(failing(made().submit(Submission(flow=FLOW)), answer))
 
 
+@pytest.mark.parametrize("body", [{"message": "no"}, {"Title": "", "Detail": "no", "status": 400}, {"ERROR": "no"}])
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_a_refusal_in_words(status, body):
+    """The interface's own refusal is our mistake, with its reason, whichever key and case it stands under."""
+    for plan in (made().submit(Submission(flow=FLOW)), made().observe(REF)):
+        error = failing(plan, reply(status, body))
+        assert (type(error), error.http_status, error.vendor_message) == (InvalidRequest, status, "no")
+
+
+@pytest.mark.parametrize("answer", [Response(400, {}, HTML), Response(400), reply(400, "no"), reply(400, {"code": 7})])
+def test_a_refusal_without_words(answer):
+    """What gives no reason the interface is known to write under may be anybody's, and is not believed."""
+    for plan in (made().submit(Submission(flow=FLOW)), made().observe(REF)):
+        assert type(failing(plan, answer)) is ProtocolError
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [

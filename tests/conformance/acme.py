@@ -41,6 +41,7 @@ WORDS = {
     "Broken": "failed/flow",
     "Power cut": "failed/platform",
     "Stopped": "cancelled",
+    "Over": None,
 }
 
 
@@ -92,6 +93,7 @@ class Acme(Backend):
         "broken": Meaning(RunState.FAILED, cause=Cause.FLOW),
         "powercut": Meaning(RunState.FAILED, cause=Cause.PLATFORM),
         "stopped": Meaning(RunState.CANCELLED, cause=Cause.UNSPECIFIED),
+        "over": Meaning(None),
     }
     options = {"colour": "The colour of the run."}
 
@@ -347,7 +349,7 @@ class AcmeServer(ScriptedServer):
             case "GET", []:
                 return reply(200, record(run))
             case "DELETE", []:
-                if WORDS.get(run.word, "").startswith(("succeeded", "failed", "cancelled")):
+                if (WORDS.get(run.word) or "").startswith(("succeeded", "failed", "cancelled")):
                     return self.refusal(409, "it has ended")
                 self.cancel(run)
                 return reply(202, record(run))

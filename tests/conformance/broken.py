@@ -361,6 +361,13 @@ class Mistaken(Acme):
     words = {**Acme.words, "powercut": Meaning(RunState.CANCELLED)}
 
 
+@breaks("4.1")
+class Concluding(Acme):
+    """A word that leaves it to the result ends the run before there is one."""
+
+    words = {**Acme.words, "over": Meaning(RunState.SUCCEEDED)}
+
+
 @breaks("4.2")
 class Strict(Acme):
     """A word that is not known is an error."""
@@ -741,6 +748,15 @@ class OnePage(Acme):
 
 
 @breaks("8.1")
+class Circling(Acme):
+    """The first page, again and again."""
+
+    def following(self, offset, items):
+        """There is always more."""
+        return 0
+
+
+@breaks("8.1")
 class Skipping(Acme):
     """Pages of the size that was asked for, whatever came."""
 
@@ -768,6 +784,15 @@ class Indiscriminate(Acme):
     def wants(self, query, listed):
         """More is better."""
         return True
+
+
+@breaks("8.3")
+class Retired(Acme):
+    """Only those that have ended."""
+
+    def wants(self, query, listed):
+        """The others are not done yet."""
+        return super().wants(query, listed) and self.state_of(listed.observation).is_final
 
 
 @breaks("8.4")
@@ -907,3 +932,17 @@ class Constant(Acme):
         """It was good once."""
         type(self).first = type(self).first or self.settings.token
         return {"X-Token": type(self).first}
+
+
+@breaks("10.4")
+class Resting(Acme):
+    """A login that asks nobody: what was good once, it gives for ever."""
+
+    def authorize(self):
+        """The login has it."""
+        return {}
+
+    def login(self):
+        """No request, and no call."""
+        yield from ()
+        return {"X-Token": self.settings.token}

@@ -30,6 +30,8 @@ __all__ = ["InVision", "InVisionSettings"]
 API: Final = "/api/pub/v1"
 AWAIT_MAX: Final = 24 * 3600.0
 """Seconds to wait for `await=true` where the caller sets no limit: a run takes "seconds to hours" (documented)."""
+REASONS: Final = ("message", "detail", "title", "error")
+"""The keys that may say why a request was refused: those its framework usually has (assumed)."""
 
 
 @frozen(kw_only=True)
@@ -121,24 +123,39 @@ def _accepted(response: Response, flow: str) -> Accepted:
 
 
 def _run_in(response: Response) -> Run:
-    value = json_of(response)
-    folded = {str(key).casefold(): item for key, item in value.items()} if isinstance(value, dict) else value
-    return read_item(folded, Run)
+    return read_item(_folded(json_of(response)), Run)
+
+
+def _folded(value: Any) -> Any:
+    return {str(key).casefold(): item for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _flow_error_in(response: Response, flow: str) -> FlowrunnerError:
-    """A 500 may mean anything (documented), so it is no answer: whether a run was started is not known."""
     if response.status == 404 and _is_json(response):
         return FlowNotFound(f"the vendor has no Data Flow {flow!r}, or the key may not see it", http_status=404)
     if response.status == 415:
         return InvalidRequest("the vendor refuses the type of the request's body (HTTP 415)", http_status=415)
-    return error_for(response)
+    return _error_in(response)
 
 
 def _run_error_in(response: Response, ref: RunRef) -> FlowrunnerError:
     if response.status == 404 and _is_json(response):
         return RunNotFound(f"the vendor has no run {ref.id!r} of {ref.flow!r}", http_status=404)
-    return error_for(response)
+    return _error_in(response)
+
+
+def _error_in(response: Response) -> FlowrunnerError:
+    """A 500 may mean anything (documented), so it is no answer: whether a run was started is not known."""
+    return error_for(response, _said(response) if response.status < 500 else None)
+
+
+def _said(response: Response) -> str | None:
+    """Why the interface refused the request; None where it is not the interface that answers."""
+    if not _is_json(response):
+        return None
+    body = _folded(json_of(response))
+    reasons = (body.get(key) for key in REASONS)
+    return next((reason for reason in reasons if isinstance(reason, str) and reason), None)
 
 
 def _is_json(response: Response) -> bool:

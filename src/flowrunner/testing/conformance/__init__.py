@@ -61,7 +61,8 @@ class BackendConformance(
         settings: what its connections are configured with; credentials as text, which the tests look for everywhere.
         server: the vendor, played by a script.
         words: the documented status words as the vendor writes them, and what they mean, as `status_map` writes it:
-            `running`, `failed/flow`, `succeeded/warnings`; None for a word that leaves it to the result.
+            `running`, `failed/flow`, `succeeded/warnings`; None for a word that leaves it to the result, which is
+            still to come as long as the server shows that word.
         parameters: what a submission with parameters is tried with.
         options: what such a submission needs besides.
         payload: what a submission with a payload is tried with.

@@ -6,6 +6,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
+
 from flowrunner.backend import Capability
 from flowrunner.enums import Cause, RunState
 from flowrunner.errors import AuthenticationError, FlowrunnerError, PermissionDenied, ProtocolError, RunNotFound
@@ -57,6 +59,7 @@ class ObservingRules(Scenario):
                 holds("4.1", status.vendor_status == word, f"the word {word!r} was kept as {status.vendor_status!r}")
                 holds("4.1", status.recognized, f"the word {word!r} is not recognized")
                 if meaning is None:
+                    holds("4.1", not status.state.is_final, f"the word {word!r} ended the run as {status.state}")
                     continue
                 shown = (status.state, status.cause, status.reason, status.has_warnings)
                 expected = (meaning.state, meaning.cause, meaning.reason, meaning.has_warnings)
@@ -143,11 +146,14 @@ class ObservingRules(Scenario):
             "started_at": self.live_word(),
             "finished_at": self.word_for(RunState.SUCCEEDED),
         }
-        for name, word in words.items():
-            shown = [(wire, expected, self._time(name, word, wire)) for wire, expected in self.times or TIMES]
-            if all(seen is None for _, _, seen in shown):
-                continue  # the vendor does not tell this time
-            for wire, expected, seen in shown:
+        shown = {
+            name: [self._time(name, word, wire) for wire, _ in self.times or TIMES] for name, word in words.items()
+        }
+        told = {name: seen for name, seen in shown.items() if any(seen)}
+        if not told:
+            pytest.skip(f"{self.backend.name} tells no times")
+        for name, times in told.items():
+            for (wire, expected), seen in zip(self.times or TIMES, times, strict=True):
                 text = "nothing" if wire is ABSENT else repr(wire)
                 holds("4.8", seen == expected, f"{name} written as {text} became {seen!r}, not {expected!r}")
                 holds("4.8", seen is None or seen.tzinfo is UTC, f"{name} became {seen!r}, which is not in UTC")
@@ -161,14 +167,15 @@ class ObservingRules(Scenario):
     def test_4_9_progress_decides_nothing(self) -> None:
         """All of it does not end a run, and more than all, or none, is no accident."""
         with self.world() as world:
-            run = self.shown(world, world.client(), self.live_word())
+            client = world.client()
+            run = self.shown(world, client, self.live_word())
             for progress in (0.0, 0.5, 1.0, 1.5, None):
                 world.server.show(run.id, progress=progress)
                 status = run.refresh()
                 holds("4.9", not status.state.is_final, f"progress {progress} ended the run as {status.state}")
                 sound = status.progress is None or 0.0 <= status.progress <= 1.0
                 holds("4.9", sound, f"progress {progress} became {status.progress}")
-                if Capability.PROGRESS in self.backend.capabilities and progress in {0.5, 1.0}:
+                if Capability.PROGRESS in client.capabilities and progress in {0.5, 1.0}:
                     holds("4.9", status.progress == progress, f"progress {progress} became {status.progress}")
 
     @proves("4.10")
@@ -186,7 +193,7 @@ class ObservingRules(Scenario):
     def test_4_11_ids_that_need_encoding(self) -> None:
         """The id goes to the vendor as it came from there."""
         if self.server.odd_id is None:
-            return
+            pytest.skip(f"{self.backend.name} has no ids that need encoding")
         with self.world() as world:
             client = world.client()
             world.server.next_id = self.server.odd_id

@@ -77,7 +77,7 @@ class PlanRules(Scenario):
         client = world.client(which)
         if watching is not None:
             watching(client._backend)  # noqa: SLF001 - the suite may look inside
-        can = self.backend.capabilities
+        can = client.capabilities
         run = self.submitted(client)
         world.server.show(run.id, word=self.live_word())
         told: list[Any] = [run.refresh().state]

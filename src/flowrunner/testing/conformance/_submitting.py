@@ -150,7 +150,7 @@ class SubmittingRules(Scenario):
                 started = world.server.find(client.submit(flow).id)
                 arrived = started.flow if started else None
                 holds("3.9", arrived == flow, f"the flow {flow!r} arrived as {arrived!r}")
-            if Capability.PARAMETERS in self.backend.capabilities:
+            if Capability.PARAMETERS in client.capabilities:
                 run = self.submitted(client, parameters=self.parameters, options=self.options)
                 started = world.server.find(run.id)
                 seen = dict(started.parameters) if started else None

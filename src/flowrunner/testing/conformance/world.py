@@ -39,6 +39,9 @@ PAGE = b"<!DOCTYPE html><html><body>An answer by something that stands in betwee
 DEFAULTS = {"check_parameters": False, "retries": 0, "poll_min": 1.0, "poll_max": 10.0, "contact_budget": 60.0}
 """Settings under which a test takes few requests; a test sets others where they matter."""
 
+MOST = 1000
+"""Requests after which nothing that a test asks for can still come."""
+
 
 def lost(act: Callable[[], Response]) -> Broken:
     """The server acts, and its answer is lost."""
@@ -98,6 +101,7 @@ class World:
         self.events: list[Any] = []
         self.logs: list[str] = []
         self.sent: list[Sent] = []
+        self._requests = 0
         self._fault: Fault | None = None
         self._only_submissions = False
         self._stack = ExitStack()
@@ -152,6 +156,9 @@ class World:
         return self.server.respond(Asked.read(sent.method, sent.url, sent.headers, sent.body))
 
     def _answer(self, sent: Sent) -> Response | Broken:
+        self._requests += 1
+        if self._requests > MOST:
+            raise RuntimeError(f"after {MOST} requests it still asks for what will not come")
         self.sent.append(sent)
         act = partial(self.respond, sent)
         if self._fault is None or (self._only_submissions and sent.repeatable):
