@@ -202,12 +202,15 @@ class Accepted:
         observation: what the answer says about its state.
         remarks: what there is to say about that.
         uploads: files that were brought to the vendor for it.
+        outcome: the details of a run that ended before the answer, where the answer alone has them (SERVER_WAIT):
+            `result` is not asked for them then.
     """
 
     id: str
     observation: Observation = field(factory=Observation)
     remarks: tuple[str, ...] = ()
     uploads: tuple[RemoteFile, ...] = ()
+    outcome: Outcome | None = None
 
 
 @frozen

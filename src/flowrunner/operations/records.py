@@ -17,7 +17,7 @@ from flowrunner.operations.steps import ask
 from flowrunner.states import Track, absent, cancel_answered, changed, mismatched, reduce
 
 if TYPE_CHECKING:
-    from flowrunner.backend import Accepted, CancelAnswer, Listed
+    from flowrunner.backend import Accepted, CancelAnswer, Listed, Outcome
     from flowrunner.models import RemoteFile, RunResult
     from flowrunner.operations.context import Context
     from flowrunner.operations.steps import Operation
@@ -41,6 +41,7 @@ class RunRecord:
         hidden: hides the values of password parameters in what the vendor says.
         uploads: files that were brought to the vendor for it.
         born: when we first heard of it, in monotonic seconds.
+        outcome: its details, where the answer to the submission had them.
         result: read once.
     """
 
@@ -53,6 +54,7 @@ class RunRecord:
         self.hidden = Masker()
         self.uploads: tuple[RemoteFile, ...] = ()
         self.born = born
+        self.outcome: Outcome | None = None
         self.result: RunResult | None = None
         self.lock = threading.Lock()
 
@@ -92,6 +94,7 @@ class Runs:
         track = Track(status=RunStatus(state=RunState.QUEUED, observed_at=self._context.now()), submitted_at=now)
         record = RunRecord(evolve(ref, id=accepted.id), track, born=now)
         record.hidden = hidden
+        record.outcome = accepted.outcome
         record.remember()
         self._context.emit(events.Submitted(connection=self._context.name, ref=record.ref))
         self._context.notice(accepted.remarks)
