@@ -401,7 +401,11 @@ class Backend:
         raise self._lacks(Capability.UPLOAD)
 
     def list_runs(self, query: RunQuery, cursor: Any = None) -> Plan[Page[Listed]]:
-        """One page of runs, newest first (LIST_RUNS). `cursor` is the `next` of the page before."""
+        """One page of runs, newest first (LIST_RUNS). `cursor` is the `next` of the page before.
+
+        Raises:
+            InvalidRequest: the query names no flow, and the vendor lists the runs of one flow at a time.
+        """
         raise self._lacks(Capability.LIST_RUNS)
 
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
