@@ -36,7 +36,14 @@ class Later(SystemClock):
 
 def client_of(base_url, token, backend, journal, clock=None):
     """A client that gives up quickly."""
-    arguments = {"base_url": base_url, "token": token, "retries": 0, "poll_min": 0.01, "max_long_polls": 0, "timeout": 5}
+    arguments = {
+        "base_url": base_url,
+        "token": token,
+        "retries": 0,
+        "poll_min": 0.01,
+        "max_long_polls": 0,
+        "timeout": 5,
+    }
     connection = resolve(None, backend=backend, config=None, arguments=arguments)
     return Client(connection, journal=Journal.open(journal), clock=clock)
 

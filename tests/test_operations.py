@@ -13,7 +13,7 @@ import pytest
 from attrs import evolve
 
 from flowrunner import events
-from flowrunner.backend import Capability
+from flowrunner.backend import Capability, Outcome
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4
 from flowrunner.client import AsyncClient, Client
 from flowrunner.connecting import connect, connect_async
@@ -1355,6 +1355,22 @@ def test_the_server_waits(case):
     assert (result.status.state, result.status.message) == (RunState.SUCCEEDED, "said")
     assert [events.Submitted, events.StatusChanged] == [type(event) for event in case.events][:2]
     assert len([request for request in case.vendor.requests if request.method == "POST"]) == 1
+
+
+def test_an_answer_that_holds_the_result(case, connected):
+    """What the answer alone can tell is the result's, however the run ended; the details are not asked for."""
+
+    class Returning(FmeFlowV4):
+        def run(self, submission, timeout):
+            accepted = yield from self.submit(submission)
+            return evolve(accepted, outcome=Outcome(outputs={"value": f"42 {TOKEN}"}))
+
+    case.vendor.on("GET", "/jobs/1", job("running"), job("success"))
+    client = case.open(connected(backend=Returning, check_parameters=False, max_long_polls=0))
+    result = client.run(FLOW, server_wait=True)
+
+    assert (result.status.state, dict(result.outputs)) == (RunState.SUCCEEDED, {"value": "42 ***"})
+    assert (case.looks(), case.vendor.asked("GET", "/jobs/1/result")) == (2, [])
 
 
 def test_the_server_waits_for_a_failure(case):

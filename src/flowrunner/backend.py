@@ -224,12 +224,15 @@ class Accepted:
         observation: what the answer says about its state.
         remarks: what there is to say about that.
         uploads: files that were brought to the vendor for it.
+        outcome: the details of a run that ended before the answer, where the answer alone has them (SERVER_WAIT):
+            `result` is not asked for them then.
     """
 
     id: str
     observation: Observation = field(factory=Observation)
     remarks: tuple[str, ...] = ()
     uploads: tuple[RemoteFile, ...] = ()
+    outcome: Outcome | None = None
 
 
 @frozen
@@ -468,6 +471,9 @@ class Backend:
 
         With RECONCILE, a run whose submission is uncertain is looked for here: by `Listed.key` where the vendor carries
         keys, else by flow and time, so the runs show when they were queued, started or ended.
+
+        Raises:
+            InvalidRequest: the query names no flow, and the vendor lists the runs of one flow at a time.
         """
         raise self._lacks(Capability.LIST_RUNS)
 

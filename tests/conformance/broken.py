@@ -765,6 +765,32 @@ class Skipping(Acme):
         return offset + 100 if items else None
 
 
+@breaks("8.1")
+class OneFlow(Acme):
+    """Its vendor lists the runs of one flow at a time: without a flow it lists none."""
+
+    lists_one_flow = True
+
+    def list_runs(self, query, cursor=None):
+        """No flow, no runs."""
+        return super().list_runs(query, cursor) if query.flow else self.without(query)
+
+    def without(self, query):
+        """What there is without a flow."""
+        yield from ()
+        return Page(())
+
+
+@breaks("8.1")
+class OneFlowAskedFirst(OneFlow):
+    """It has the vendor refuse."""
+
+    def without(self, query):
+        """The vendor knows best."""
+        yield from send(Request("GET", path("runs"), query=(("offset", "0"),)))
+        raise InvalidRequest("name a flow")
+
+
 @breaks("8.2")
 class Endlessly(Acme):
     """After the last page comes the first."""

@@ -27,6 +27,7 @@ def suite_of(broken):
         settings = {"base_url": "https://acme.example", "token": TOKEN}
         server = AcmeServer
         words = WORDS
+        lists_one_flow = getattr(broken, "lists_one_flow", False)
 
     return Suite()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from flowrunner.backend import Accepted, CancelAnswer, Listed
+    from flowrunner.backend import Accepted, CancelAnswer, Listed, Outcome
     from flowrunner.journal.values import Change, Entry
     from flowrunner.models import RemoteFile, RunResult
     from flowrunner.operations.context import Context
@@ -46,6 +46,7 @@ class RunRecord:
         uploads: files that were brought to the vendor for it.
         born: when we first heard of it, in monotonic seconds.
         submitted_at: the time of day at which it was submitted, where that was here.
+        outcome: its details, where the answer to the submission had them.
         result: read once.
     """
 
@@ -59,6 +60,7 @@ class RunRecord:
         self.uploads: tuple[RemoteFile, ...] = ()
         self.born = born
         self.submitted_at: datetime | None = None
+        self.outcome: Outcome | None = None
         self.result: RunResult | None = None
         self.lock = threading.Lock()
 
@@ -111,6 +113,7 @@ class Runs:
         track = Track(status=RunStatus(state=RunState.QUEUED, observed_at=self._context.now()), submitted_at=now)
         record = RunRecord(evolve(ref, id=accepted.id), track, born=now)
         record.hidden = hidden
+        record.outcome = accepted.outcome
         record.remember()
         self._context.emit(events.Submitted(connection=self._context.name, ref=record.ref))
         self._context.notice(accepted.remarks)

@@ -108,7 +108,7 @@ class Results:
             return RunResult(record.ref, record.status)
         asked_at = self._context.monotonic()
         try:
-            outcome: Outcome = yield from ask(self._context.backend.result(with_id(record.ref)))
+            outcome: Outcome = record.outcome or (yield from ask(self._context.backend.result(with_id(record.ref))))
         except RunNotFound:
             if record.status.state is RunState.SUCCEEDED:
                 raise

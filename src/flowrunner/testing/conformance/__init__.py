@@ -66,5 +66,6 @@ class BackendConformance(
         parameters: what a submission with parameters is tried with.
         options: what such a submission needs besides.
         payload: what a submission with a payload is tried with.
+        lists_one_flow: whether the vendor lists the runs of one flow at a time, and not all there are.
         times: how the vendor writes times, and what they are; ISO 8601 unless said otherwise.
     """

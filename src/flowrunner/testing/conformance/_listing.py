@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowrunner.backend import Capability
 from flowrunner.enums import RunState
-from flowrunner.errors import FlowNotFound
+from flowrunner.errors import FlowNotFound, InvalidRequest
 from flowrunner.models import ParameterSpec
 from flowrunner.testing.conformance.scenario import Scenario
 from flowrunner.testing.conformance.verdict import broken, holds, proves
@@ -38,10 +38,22 @@ class ListingRules(Scenario):
             world.server.page_size = 3
             expected = self._started(world, 8, self.word_for(RunState.SUCCEEDED))
             client = world.client()
-            listed = [run.id for run in client.runs()]
+            listed = [run.id for run in self.runs_of(client)]
             holds("8.1", listed == expected, f"of the runs {expected} there were listed {listed}")
-            first = [run.id for run in client.runs(limit=4)]
+            first = [run.id for run in self.runs_of(client, limit=4)]
             holds("8.1", first == expected[:4], f"of the runs {expected} with limit=4 there were listed {first}")
+            if self.lists_one_flow:
+                self._needs_a_flow(world, client)
+
+    def _needs_a_flow(self, world: World, client: Any) -> None:
+        """A listing of the runs of no flow in particular is refused, before anything is asked."""
+        world.sent.clear()
+        try:
+            listed = [run.id for run in client.runs()]
+        except InvalidRequest:
+            holds("8.1", not world.sent, "a listing without a flow was refused after a request")
+        else:
+            broken("8.1", f"a listing without a flow, of a vendor that needs one, gave {listed}")
 
     @proves("8.2")
     def test_8_2_the_end_of_a_listing(self) -> None:
@@ -51,7 +63,7 @@ class ListingRules(Scenario):
             with self.world() as world:
                 world.server.page_size = 3
                 expected = self._started(world, count, self.word_for(RunState.SUCCEEDED))
-                listed = [run.id for run in world.client().runs()]
+                listed = [run.id for run in self.runs_of(world.client())]
                 holds("8.2", listed == expected, f"of {count} runs there were listed {listed}")
 
     @proves("8.3")
@@ -64,9 +76,9 @@ class ListingRules(Scenario):
             other = world.server.start(self.server.other_flow)
             world.server.show(other.id, word=self.word_for(RunState.SUCCEEDED))
             client = world.client()
-            listed = _ids(client.runs(state=RunState.FAILED))
+            listed = _ids(self.runs_of(client, state=RunState.FAILED))
             holds("8.3", listed == set(failed), f"of the failed runs {failed} there were listed {sorted(listed)}")
-            listed = _ids(client.runs(state=[RunState.RUNNING, RunState.QUEUED]))
+            listed = _ids(self.runs_of(client, state=[RunState.RUNNING, RunState.QUEUED]))
             holds("8.3", listed == set(running), f"of the live runs {running} there were listed {sorted(listed)}")
             listed = _ids(client.runs(flow=self.server.other_flow))
             holds(

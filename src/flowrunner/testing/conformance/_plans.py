@@ -92,7 +92,7 @@ class PlanRules(Scenario):
         if Capability.LOGS in can:
             told.append(list(run.logs()))
         if Capability.LIST_RUNS in can:
-            told.append([(each.id, each.status.state) for each in client.runs()])
+            told.append([(each.id, each.status.state) for each in self.runs_of(client)])
         if Capability.LIST_FLOWS in can:
             told.append([each.flow for each in client.flows()])
         if Capability.HEALTH in can:

@@ -71,7 +71,8 @@ RULES: Final[Mapping[str, str]] = MappingProxyType({
     "7.4": "an uploaded file arrives whole, and what stands for it is a text",
     "7.5": "a run that the vendor answers at its end has ended then, and its lost answer is SubmissionUncertain",
     "7.6": "a waiting run shows what it asks, and the answers arrive",
-    "8.1": "a listing shows every run once, newest first, over pages to the end",
+    "8.1": "a listing shows every run once, newest first, over pages to the end; where the vendor lists the runs of "
+           "one flow at a time, a listing without a flow is InvalidRequest before any request",
     "8.2": "a listing ends at a page past the end, and one of nothing is empty",
     "8.3": "a listing by state or by flow shows those runs alone",
     "8.4": "a listing of flows shows every flow once, by the name that a submission takes",

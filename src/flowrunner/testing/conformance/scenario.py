@@ -47,6 +47,7 @@ class Scenario:
     parameters: ClassVar[Mapping[str, Any]] = {"NAME": "Größe & <mehr> \"und\" 'so'"}
     options: ClassVar[SubmitOptions] = SubmitOptions()
     payload: ClassVar[bytes] = b"some bytes: \xc3\xa4\xff\x00"
+    lists_one_flow: ClassVar[bool] = False
     times: ClassVar[Sequence[tuple[Any, datetime | None]]] = ()
 
     def world(self) -> World:
@@ -93,6 +94,11 @@ class Scenario:
     def final_words(self) -> list[str]:
         """The documented words that say how a run ended."""
         return self.words_for(RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
+
+    def runs_of(self, client: Any, **arguments: Any) -> Any:
+        """The listing of a client; of the flow that the tests run, where the vendor lists those of one flow only."""
+        flow = {"flow": self.server.flow} if self.lists_one_flow else {}
+        return client.runs(**{**flow, **arguments})
 
     # Ways to a run
 
