@@ -10,7 +10,7 @@ import struct
 import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -32,6 +32,16 @@ if TYPE_CHECKING:
 
 # On, for 0 seconds: closing a socket sends RST.
 _LINGER_NOT = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
+
+
+class Server(Protocol):
+    """What serves, from when it is made until it is stopped."""
+
+    port: int
+
+    def stop(self) -> None:
+        """Cut all connections and stop serving."""
+        ...
 
 
 class Simulator:
@@ -77,7 +87,7 @@ class Simulator:
         self.requests = Recorder()
         self._plans = Plans()
         self._host, self._port = _loopback(host), port
-        self._server: _Server | None = None
+        self._server: Server | None = None
 
     @property
     def token(self) -> str:
@@ -124,11 +134,19 @@ class Simulator:
         """
         if self._server is not None:
             raise RuntimeError("The simulator serves already")
-        vendor = self._vendor
-        app = Starlette(routes=vendor.routes(self.world), exception_handlers=vendor.error_answers(self.world))
-        self._server = _Server(partial(Wire, app, self.requests, self._plans), self._host, self._port)
+        self._server = self._serve()
         self._port = self._server.port
         return self
+
+    def _serve(self) -> Server:
+        """Begin to serve."""
+        return _SocketServer(self._app(), self._host, self._port)
+
+    def _app(self) -> Callable[[HangUp], ASGIApp]:
+        """What it answers, but for how a connection is closed."""
+        vendor = self._vendor
+        app = Starlette(routes=vendor.routes(self.world), exception_handlers=vendor.error_answers(self.world))
+        return partial(Wire, app, self.requests, self._plans)
 
     def stop(self) -> None:
         """Cut all connections and stop serving; `start` serves again, on the same port.
@@ -216,7 +234,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach())
 
 
-class _Server(uvicorn.Server):
+class _SocketServer(uvicorn.Server):
     """uvicorn in a thread of its own, which starts and stops without uvicorn's pauses of a tenth of a second."""
 
     def __init__(self, wrap: Callable[[HangUp], ASGIApp], host: str, port: int) -> None:
