@@ -76,7 +76,7 @@ def test_the_function_is_handed_what_would_have_gone_out(asked):
     ],
 )
 def test_a_broken_answer_is_an_error_of_transport(asked, broken, maybe_arrived, told):
-    """A refused connection never arrived; one that broke, was too late, or stopped in the middle of an answer may have."""
+    """A refused connection never arrived; one that broke, at whatever point, or had no answer in time may have."""
     with pytest.raises(TransportError, match=told) as caught:
         asked(broken, Request("GET", "/runs"))
     assert caught.value.maybe_arrived is maybe_arrived
