@@ -124,7 +124,7 @@ def test_pytest_finds_it_by_itself(pytester):
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1\n")
     (installed / "entry_points.txt").write_text("[pytest11]\nflowrunner = flowrunner.testing.plugin\n")
     pytester.makepyfile("def test_it(flowrunner_clock): flowrunner_clock.advance(1)")
-    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def test_the_fixtures_are_listed_with_what_they_are(run):

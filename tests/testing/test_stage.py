@@ -44,11 +44,10 @@ async def run_and_wait_async(name, flow, **arguments):
         return await (await connected.submit(flow)).wait(**arguments)
 
 
-@sockets
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_a_run_of_six_hours_takes_six_hours_of_the_clock(stage, vendor, real_socket):
+def test_a_run_of_six_hours_takes_six_hours_of_the_clock(stage, vendor):
     """Every vendor's run is waited for to its end, and is seen at most one pause after that."""
-    simulator = stage.start(vendor, real_socket=real_socket)
+    simulator = stage.start(vendor)
     simulator.pool.script(VENDORS[vendor], Behaviour(duration=6 * HOUR))
     assert run_and_wait(vendor, VENDORS[vendor]).status.state is RunState.SUCCEEDED
     assert 0 <= stage.clock.monotonic() - 6 * HOUR <= 31
@@ -56,12 +55,15 @@ def test_a_run_of_six_hours_takes_six_hours_of_the_clock(stage, vendor, real_soc
 
 @sockets
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_an_asynchronous_program_waits_alike(stage, vendor, real_socket):
-    """The same for an hour in an event loop, which nothing blocks meanwhile."""
+def test_both_clients_wait_alike(stage, vendor, real_socket):
+    """Over a socket, too, an hour is an hour, for the one as for the other."""
     simulator = stage.start(vendor, real_socket=real_socket)
     simulator.pool.script(VENDORS[vendor], Behaviour(duration=HOUR))
+    assert run_and_wait(vendor, VENDORS[vendor]).status.state is RunState.SUCCEEDED
+    half_way = stage.clock.monotonic()
     assert asyncio.run(run_and_wait_async(vendor, VENDORS[vendor])).status.state is RunState.SUCCEEDED
-    assert 0 <= stage.clock.monotonic() - HOUR <= 31
+    assert stage.clock.monotonic() == pytest.approx(2 * half_way, abs=0.1)
+    assert 0 <= half_way - HOUR <= 31
 
 
 @sockets

@@ -163,3 +163,16 @@ def test_whoever_outlives_the_test_is_told(clock):
                 each.result(10)
     with pytest.raises(RuntimeError, match="has ended"):
         clock.sleep(1)
+
+
+def test_a_loop_that_was_closed_over_a_wait_stops_nobody(clock):
+    """What waits in a loop that never runs again is forgotten when its moment has come."""
+    loop = asyncio.new_event_loop()
+    with clock.asking():
+        left = loop.create_task(clock.asleep(5))
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+    clock.sleep(10)
+    assert clock.monotonic() == 10.0
+    left.get_coro().close()
+    left._log_destroy_pending = False

@@ -20,7 +20,7 @@ from attrs import field, frozen
 from flowrunner.simulator.clock import Bell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
 __all__ = ["VirtualClock"]
@@ -132,8 +132,7 @@ class VirtualClock:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            for wait in self._waits:
-                wait.wake()
+            self._wake(self._waits)
         self._mover.join()
 
     def _moment(self, seconds: float) -> datetime | None:
@@ -147,7 +146,7 @@ class VirtualClock:
         if self._now > self._last:
             pytest.fail(
                 f"flowrunner_clock moved by itself for {PATIENCE.days} days: what is waited for does not come. "
-                "Does the run have an end, and the wait a timeout?"
+                "Does the run have an end, and the wait a timeout? If it takes that long, advance() the clock meanwhile"
             )
 
     @contextmanager
@@ -156,7 +155,7 @@ class VirtualClock:
         try:
             yield
         finally:
-            self._note(self._waits.remove, wait)
+            self._note(self._waits.discard, wait)
 
     def _note(self, change: Callable[[_Wait], None], wait: _Wait) -> None:
         with self._changed:
@@ -192,10 +191,15 @@ class VirtualClock:
 
     def _move(self, to: datetime) -> None:
         self._now = to
-        for wait in self._waits:
-            if wait.until is not None and wait.until <= to:
-                wait.wake()
+        self._wake([wait for wait in self._waits if wait.until is not None and wait.until <= to])
         self.bell.ring()
+
+    def _wake(self, waits: Iterable[_Wait]) -> None:
+        for wait in tuple(waits):
+            try:
+                wait.wake()
+            except RuntimeError:  # its event loop was closed over it: nobody is there any more
+                self._waits.discard(wait)
 
 
 def _runs_a_loop() -> bool:
