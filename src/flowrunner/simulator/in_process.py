@@ -54,12 +54,11 @@ class Exchange:
         self._requests: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
         self._answers: list[Message] = []
         self._gone = asyncio.Event()
-        self._was_reset = False
 
     async def served_by(self, make: Callable[[HangUp], ASGIApp]) -> Reply | None:
         """Have an app answer; None if the connection was cut before there was anything."""
         await make(self._hang_up)(self._scope, self._receive, self._send)
-        if self._was_reset or not self._answers:
+        if not self._answers:
             return None
         start, *parts = self._answers
         return Reply(
@@ -78,8 +77,7 @@ class Exchange:
     async def _send(self, message: Message) -> None:
         self._answers.append(message)
 
-    def _hang_up(self, scope: Scope, *, reset: bool) -> None:  # noqa: ARG002 - it is this one's
-        self._was_reset = reset
+    def _hang_up(self, scope: Scope, *, reset: bool) -> None:  # noqa: ARG002 - what was sent by then is what comes
         self._gone.set()
 
 
