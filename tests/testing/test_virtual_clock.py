@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from flowrunner.testing.clock import GRACE, PATIENCE
+from flowrunner.testing.clock import GRACE, PATIENCE, _Wait
 
 HOURS = 3600.0
 
@@ -163,6 +163,9 @@ def test_whoever_outlives_the_test_is_told(clock):
                 each.result(10)
     with pytest.raises(RuntimeError, match="has ended"):
         clock.sleep(1)
+    woken = threading.Event()
+    with clock._known(_Wait(None, woken.set)):  # it had asked for the time just before
+        assert woken.is_set()
 
 
 def test_a_loop_that_was_closed_over_a_wait_stops_nobody(clock):

@@ -151,16 +151,17 @@ class VirtualClock:
 
     @contextmanager
     def _known(self, wait: _Wait) -> Iterator[None]:
-        self._note(self._waits.add, wait)
+        with self._changed:
+            self._waits.add(wait)
+            if self._closed:
+                self._wake([wait])
+            self._tell()
         try:
             yield
         finally:
-            self._note(self._waits.discard, wait)
-
-    def _note(self, change: Callable[[_Wait], None], wait: _Wait) -> None:
-        with self._changed:
-            change(wait)
-            self._tell()
+            with self._changed:
+                self._waits.discard(wait)
+                self._tell()
 
     def _tell(self) -> None:
         """Let the mover think anew."""
