@@ -1,4 +1,4 @@
-"""Submits and follows a run, and dies at a given step. Run as a process of its own: it forks one that dies for each step.
+"""Submits and follows a run, and dies at a given step: a process of its own, which forks one that dies for each step.
 
 `python crashing.py BASE_URL TOKEN BACKEND FOLDER`; what came of each step is printed as a line of JSON. A step is a
 transaction of the journal or a request, before it and after it.
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -73,8 +74,8 @@ def die_at(step):
     transaction = Database.transaction
 
     class Stepped:
-        def __init__(self, *args, **kwargs):
-            self.inner = transaction(*args, **kwargs)
+        def __init__(self, database, **how):
+            self.inner = transaction(database, **how)
 
         def __enter__(self):
             reached()
@@ -85,7 +86,7 @@ def die_at(step):
             reached()
             return done
 
-    Database.transaction = lambda *args, **kwargs: Stepped(*args, **kwargs)
+    Database.transaction = property(lambda database: partial(Stepped, database))
     around(HttpSession, "_try")
     return lambda: seen[0]
 
@@ -140,7 +141,8 @@ def main():
         key, journal = f"step-{step}", Path(folder, f"{step}.db")
         survived = forked(live, place, journal, key, step)
         found = forked(recover, place, journal, key)
-        print(json.dumps({"step": step, "key": key, "survived": survived is not None, **found}), flush=True)
+        record = {"step": step, "key": key, "survived": survived is not None, **found}
+        sys.stdout.write(json.dumps(record) + "\n")
 
 
 if __name__ == "__main__":

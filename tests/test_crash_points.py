@@ -37,7 +37,7 @@ def test_with_keys_every_run_is_found_or_was_never_started(crashed):
     assert len(steps) >= 14
     assert not any(each["survived"] for each in steps)
     assert {each.get("state") for each in steps} == {"succeeded"}
-    assert {"submitted", "recovered", "known"} == {each["how"] for each in steps}
+    assert {"submitted", "recovered"} <= {each["how"] for each in steps} <= {"submitted", "recovered", "known"}
     started = Counter(key_in(book.description) for book in books)
     assert set(started.values()) == {1}
     assert {each["key"] for each in steps} | {"whole"} == set(started)

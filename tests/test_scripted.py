@@ -72,11 +72,21 @@ def test_the_function_is_handed_what_would_have_gone_out(asked):
     [
         (Broken(arrived=False), False, "connection refused"),
         (Broken(arrived=True), True, "connection reset by peer"),
+        (Broken(arrived=True, late=True), True, "raise the setting `timeout`"),
         (Broken(arrived=True, began=Response(200, {}, b'{"id"')), True, "without sending complete message body"),
     ],
 )
 def test_a_broken_answer_is_an_error_of_transport(asked, broken, maybe_arrived, told):
-    """A refused connection never arrived; one that broke, before or in the middle of the answer, may have."""
+    """A refused connection never arrived; one that broke, at whatever point, or had no answer in time may have."""
     with pytest.raises(TransportError, match=told) as caught:
         asked(broken, Request("GET", "/runs"))
     assert caught.value.maybe_arrived is maybe_arrived
+
+
+def test_the_function_is_told_how_long_an_answer_is_waited_for(asked):
+    """It is what the request allows, else the connection's setting."""
+    answer = Response(200, {}, b"")
+    _, (sent,) = asked(answer, Request("GET", "/runs", timeout=7.5))
+    assert sent.timeout == 7.5
+    _, (sent,) = asked(answer, Request("GET", "/runs"))
+    assert sent.timeout == Settings().timeout

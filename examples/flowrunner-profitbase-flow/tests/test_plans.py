@@ -5,6 +5,7 @@ import json
 from base64 import b64encode
 
 import pytest
+from flowrunner_profitbase_flow import ProfitbaseFlow, ProfitbaseFlowSettings
 
 from flowrunner import (
     FlowNotFound,
@@ -22,7 +23,6 @@ from flowrunner import (
 )
 from flowrunner.backend import RunQuery, Submission
 from flowrunner.plans import FileBody, Response
-from flowrunner_profitbase_flow import ProfitbaseFlow, ProfitbaseFlowSettings
 
 BASE = "https://app.example.com/acme/corellia/api/v1/tenants/t/workspaces/w"
 REF = RunRef("etl", "profitbase-flow", "f-1", "j-1")

@@ -6,6 +6,8 @@ Tests run on them: of a backend against a script, of an application against a si
 from __future__ import annotations
 
 import asyncio
+import inspect
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
@@ -15,12 +17,12 @@ from flowrunner.http.sessions import AsyncHttpSession, HttpSession
 from flowrunner.plans import Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from flowrunner.backend import Backend
     from flowrunner.plans import Request
 
-__all__ = ["Answer", "AsyncScriptedSession", "Broken", "ScriptedSession", "Sent"]
+__all__ = ["Answer", "AsyncAnswer", "AsyncScriptedSession", "Broken", "ScriptedSession", "Sent"]
 
 
 @frozen
@@ -33,6 +35,7 @@ class Sent:
         headers: by lower-case name, credentials included.
         body: all of it.
         repeatable: whether asking twice changes nothing; of what starts a run it is not so.
+        timeout: seconds for which an answer is waited for.
     """
 
     method: str
@@ -40,6 +43,7 @@ class Sent:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     repeatable: bool = True
+    timeout: float = field(default=inf, eq=False)
 
 
 @frozen
@@ -49,13 +53,16 @@ class Broken:
     Attributes:
         arrived: whether the server had read the request; if not, the connection was never made.
         began: what came of an answer before the connection broke; None for nothing.
+        late: whether the connection held, and the client did not wait longer.
     """
 
     arrived: bool
     began: Response | None = None
+    late: bool = False
 
 
 Answer: TypeAlias = "Callable[[Sent], Response | Broken]"
+AsyncAnswer: TypeAlias = "Callable[[Sent], Awaitable[Response | Broken]]"
 
 
 class ScriptedSession(HttpSession):
@@ -75,18 +82,22 @@ class ScriptedSession(HttpSession):
 
 
 class AsyncScriptedSession(AsyncHttpSession):
-    """As `ScriptedSession`; the function runs in a thread."""
+    """As `ScriptedSession`; the function is awaited, or if it is a plain one runs in a thread."""
 
-    def __init__(self, backend: Backend, *, answer: Answer, **arguments: Any) -> None:
+    def __init__(self, backend: Backend, *, answer: Answer | AsyncAnswer, **arguments: Any) -> None:
         super().__init__(backend, **arguments)
-        self._answer = answer
+        self._answer: Callable[[Sent], Any] = answer if inspect.iscoroutinefunction(answer) else _in_thread(answer)
 
     def _transport(self, request: Request, url: httpx.URL) -> Any:  # noqa: ARG002 - as above
         return _Transport(self._answer, repeatable=request.repeatable)
 
 
+def _in_thread(answer: Callable[[Sent], Any]) -> Callable[[Sent], Awaitable[Any]]:
+    return lambda sent: asyncio.to_thread(answer, sent)
+
+
 class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    def __init__(self, answer: Answer, *, repeatable: bool) -> None:
+    def __init__(self, answer: Callable[[Sent], Any], *, repeatable: bool) -> None:
         self._answer = answer
         self._repeatable = repeatable
 
@@ -95,10 +106,11 @@ class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         sent = self._sent(request, await request.aread())
-        return _response(await asyncio.to_thread(self._answer, sent))
+        return _response(await self._answer(sent))
 
     def _sent(self, request: httpx.Request, body: bytes) -> Sent:
-        return Sent(request.method, str(request.url), dict(request.headers), body, self._repeatable)
+        timeout = request.extensions["timeout"]["read"]
+        return Sent(request.method, str(request.url), dict(request.headers), body, self._repeatable, timeout)
 
 
 def _response(answer: Response | Broken) -> httpx.Response:
@@ -106,6 +118,8 @@ def _response(answer: Response | Broken) -> httpx.Response:
         return httpx.Response(answer.status, headers=dict(answer.headers), stream=_Stream(answer.content))
     if not answer.arrived:
         raise httpx.ConnectError("connection refused")
+    if answer.late:
+        raise httpx.ReadTimeout("timed out")
     if answer.began is None:
         raise httpx.ReadError("connection reset by peer")
     began = answer.began

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 
 def later(moment: datetime | None, seconds: float | None) -> datetime | None:
@@ -74,6 +75,10 @@ class Clock(Protocol):
         """Real seconds until `moment`, at least 0; None if it does not come by itself."""
         ...
 
+    def held(self, until: datetime | None) -> AbstractContextManager[object]:
+        """Be told that a request is held open until a moment, or until the bell rings; None is that alone."""
+        ...
+
 
 class RealClock:
     """A clock that runs by itself.
@@ -97,6 +102,10 @@ class RealClock:
     def real_seconds(self, moment: datetime) -> float:
         """Real seconds until `moment`, at least 0."""
         return max(0.0, (moment - self.now()).total_seconds() / self._speed)
+
+    def held(self, until: datetime | None) -> AbstractContextManager[object]:  # noqa: ARG002 - the moment comes anyhow
+        """Take no note: it runs by itself."""
+        return nullcontext()
 
 
 class ManualClock:
@@ -125,3 +134,7 @@ class ManualClock:
 
     def real_seconds(self, moment: datetime) -> None:
         """No moment comes by itself: return None."""
+
+    def held(self, until: datetime | None) -> AbstractContextManager[object]:  # noqa: ARG002 - a test decides when it comes
+        """Take no note: it stands whoever waits."""
+        return nullcontext()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+import threading  # noqa: TC003 - a protocol's annotations
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
 
 from starlette.applications import Starlette
 
@@ -25,6 +26,22 @@ if TYPE_CHECKING:
 
 Cut = Literal["reset_before", "reset_after", "truncate"]
 CUTS: tuple[Cut, ...] = get_args(Cut)
+
+
+class Serving(Protocol):
+    """What serves, from when it is made until it is stopped.
+
+    Attributes:
+        port: Where.
+        listening: Set as long as it does.
+    """
+
+    port: int
+    listening: threading.Event
+
+    def stop(self) -> None:
+        """Cut all connections and stop serving."""
+        ...
 
 
 class Simulator:
@@ -72,7 +89,7 @@ class Simulator:
         self.requests = Recorder()
         self._plans = Plans(self.clock, faults)
         self._host, self._port = _loopback(host), port
-        self._server: Server | None = None
+        self._server: Serving | None = None
 
     @property
     def token(self) -> str:
@@ -138,12 +155,19 @@ class Simulator:
         """
         if self._server is not None:
             raise RuntimeError("The simulator serves already")
-        vendor = self._vendor
-        app = Starlette(routes=vendor.routes(self.world), exception_handlers=vendor.error_answers(self.world))
-        wrap = partial(Wire, app, pool=self.pool, purpose=vendor.purpose, recorder=self.requests, plans=self._plans)
-        self._server = Server(wrap, self._host, self._port, self.clock)
+        self._server = self._serve()
         self._port = self._server.port
         return self
+
+    def _serve(self) -> Serving:
+        """Begin to serve."""
+        return Server(self._app(), self._host, self._port, self.clock)
+
+    def _app(self) -> partial[Wire]:
+        """What it answers, but for what can be done beneath HTTP."""
+        vendor = self._vendor
+        app = Starlette(routes=vendor.routes(self.world), exception_handlers=vendor.error_answers(self.world))
+        return partial(Wire, app, pool=self.pool, purpose=vendor.purpose, recorder=self.requests, plans=self._plans)
 
     def stop(self) -> None:
         """Cut all connections and stop serving; `start` serves again, on the same port.

@@ -75,6 +75,6 @@ async def _rest(rung: asyncio.Event, clock: Clock, moments: list[datetime | None
     """Sleep until the bell rings or the first of the moments has come."""
     first = min((moment for moment in moments if moment is not None), default=None)
     seconds = None if first is None else clock.real_seconds(first)
-    with suppress(TimeoutError):
+    with clock.held(first), suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await rung.wait()
