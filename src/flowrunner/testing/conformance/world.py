@@ -79,7 +79,7 @@ class World:
 
     Args:
         backend: the backend.
-        settings: of its connections, beside `DEFAULTS`.
+        settings: of its connections, beside `DEFAULTS` and the server's own.
         server: the vendor.
 
     Attributes:
@@ -115,7 +115,7 @@ class World:
 
     def client(self, which: str = "sync", **settings: Any) -> Any:
         """A client that is ready: a login and a look at the server's version are behind it."""
-        arguments = {**DEFAULTS, **self._settings, **settings}
+        arguments = {**DEFAULTS, **self._settings, **self.server.settings, **settings}
         connection = resolve(None, backend=self._backend, config=None, arguments=arguments)
         common: dict[str, Any] = {"on_event": self.events.append, "clock": self.clock}
         if which == "sync":
