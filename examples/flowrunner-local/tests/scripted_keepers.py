@@ -32,7 +32,7 @@ class ScriptedKeepers(ScriptedServer):
         self.settings = {"folder": folder, "flows": flows}
         self._instead(backend, "launch", self._keep)
         self._instead(backend, "CANCEL_PATIENCE", 0.0)
-        self._instead(Run, "ask_to_cancel", lambda run: self._asked_to_cancel(run))
+        self._stack.enter_context(patch.object(Run, "ask_to_cancel", autospec=True, side_effect=self.cancel))
 
     def _instead(self, owner, name, value):
         self._stack.enter_context(patch.object(owner, name, value))
@@ -40,7 +40,8 @@ class ScriptedKeepers(ScriptedServer):
     def _keep(self, run, lock):
         self._locks[run.path.name] = os.dup(lock)
 
-    def _asked_to_cancel(self, run):
+    def cancel(self, run):
+        """Do what a keeper does when somebody wants the run cancelled."""
         if self.cancels_at_once:
             run.note(word=self.cancelled_word)
 
@@ -56,7 +57,7 @@ class ScriptedKeepers(ScriptedServer):
     @property
     def started(self):
         """Runs that there are."""
-        return len(list(newest_first(self._runs)))
+        return len(newest_first(self._runs))
 
     def start(self, flow, *, parameters=None, payload=None):
         """Start a run, as another program would."""

@@ -2,9 +2,8 @@
 
 from importlib.metadata import entry_points
 
-from scripted_keepers import ScriptedKeepers
-
 from flowrunner.testing.conformance import BackendConformance
+from scripted_keepers import ScriptedKeepers
 
 (LOCAL,) = entry_points(group="flowrunner.backends", name="local")
 

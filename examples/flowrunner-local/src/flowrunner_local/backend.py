@@ -1,7 +1,7 @@
 """The backend: a flow is a command line of the configuration, a run is a process on this machine.
 
-Nothing here speaks HTTP: every plan yields a `Call`, whose function looks at the folder of a run. See `runs` for what is
-there, and `keeper` for who writes it.
+Nothing here speaks HTTP: every plan yields a `Call`, whose function looks at the folder of a run. See `runs` for what
+is there, and `keeper` for who writes it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shlex
 import time
 from collections.abc import Mapping  # noqa: TC003 - annotations of settings are read at run time
 from datetime import date, datetime
-from pathlib import Path  # noqa: TC003 - as above
+from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
@@ -203,12 +203,11 @@ class Local(Backend):
     def _look(self, run_id: str | None, look: Callable[[Run], T]) -> T:
         """Look at the folder of a run; a disk that fails is what a broken connection is to others."""
         try:
-            run = self._run(run_id or "")
-            return look(run)
+            return look(self._run(run_id or ""))
         except OSError as error:
             raise self._unusable(error, "how its runs stand cannot be seen") from error
-        except json.JSONDecodeError as error:
-            raise ProtocolError(f"the status of run {run_id} cannot be read ({error})", transient=True) from error
+        except ValueError as error:
+            raise ProtocolError(f"the status of run {run_id} makes no sense: {error}", transient=True) from error
 
     def _run(self, run_id: str) -> Run:
         path = self._runs / run_id
@@ -228,7 +227,7 @@ class Local(Backend):
         return self._observation(run.status(), run.tail())
 
     def _observation(self, raw: Mapping[str, Any], tail: bytes) -> Observation:
-        status = _status(raw)
+        status = structure(raw, Status)
         progress, text = _progress(tail, self.settings.encoding)
         return Observation(
             word=status.word,
@@ -272,7 +271,8 @@ class Local(Backend):
         raw, name = run.status(), run.path.name
         files = tuple(ArtifactSource(name=file, location=f"{name}/{file}", size=size) for file, size in run.files())
         seen = self._observation(raw, run.tail())
-        return Outcome(observations=(seen,), artifacts=files, metrics=_metrics(_status(raw)), raw={"status": dict(raw)})
+        metrics = _metrics(structure(raw, Status))
+        return Outcome(observations=(seen,), artifacts=files, metrics=metrics, raw={"status": raw})
 
     def download(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Plan[None]:
         """Copy a file."""
@@ -357,18 +357,13 @@ def _text(value: Any) -> str:
 
 
 def _payload(given: Any) -> bytes | Path | None:
-    if given is None or isinstance(given, bytes | os.PathLike):
+    if given is None or isinstance(given, bytes):
         return given
     if isinstance(given, str):
         return given.encode()
+    if isinstance(given, os.PathLike):
+        return Path(given)
     raise InvalidRequest(f"a payload is bytes, a text or a Path, not {type(given).__name__}")
-
-
-def _status(raw: Mapping[str, Any]) -> Status:
-    try:
-        return structure(raw, Status)
-    except ValueError as error:
-        raise ProtocolError(f"a status makes no sense ({error})", transient=True) from None
 
 
 def _progress(tail: bytes, encoding: str) -> tuple[float | None, str | None]:

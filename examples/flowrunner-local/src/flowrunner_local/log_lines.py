@@ -22,7 +22,7 @@ class LogLines:
     No file stays open between two lines, so nothing has to be closed, and a program may fork meanwhile.
 
     Args:
-        read: gives what is in the log from an offset on, or the beginning of that, and whether the run had ended before.
+        read: gives what the log has from an offset on, or the beginning of that; and whether the run had ended before.
         encoding: of the command's output; what it cannot be is replaced.
     """
 

@@ -30,7 +30,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["ENDED", "ID", "VANISHED", "Order", "Run", "create", "newest_first", "now"]
@@ -169,10 +169,10 @@ def _keep_payload(to: Path, payload: bytes | Path | None) -> None:
         shutil.copyfile(payload, to)
 
 
-def newest_first(runs: Path) -> Iterator[str]:
+def newest_first(runs: Path) -> list[str]:
     """The names of all runs: they begin with the time."""
-    names = os.listdir(runs) if runs.is_dir() else []
-    return iter(sorted(filter(ID.fullmatch, names), reverse=True))
+    names = [path.name for path in runs.iterdir()] if runs.is_dir() else []
+    return sorted(filter(ID.fullmatch, names), reverse=True)
 
 
 def now() -> str:
@@ -181,8 +181,10 @@ def now() -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(path.read_bytes())
-    return value
+    value = json.loads(path.read_bytes())
+    if isinstance(value, dict):
+        return value
+    raise ValueError(f"{path.name} holds no object")
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
