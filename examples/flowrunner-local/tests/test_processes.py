@@ -200,9 +200,7 @@ def test_leaving_a_log_does_not_wait_for_the_run(settings, tmp_path, monkeypatch
         async with flowrunner.connect_async(backend="local", **settings) as client:
             run = await client.submit("held")
             following = asyncio.create_task(anext(run.logs()))
-            async with asyncio.timeout(30):
-                while len(looks) < 3:
-                    await asyncio.sleep(0.01)
+            await asyncio.to_thread(until, lambda: len(looks) >= 3)
             following.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await following
@@ -321,15 +319,15 @@ def test_a_run_that_never_had_a_keeper_is_no_success(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("python", "reason"),
+    ("script", "reason"),
     [(None, "No such file"), ("#!/bin/sh\nexit 1\n", "exit code 1"), ("#!/bin/sh\necho b; echo why; exit 1\n", "why")],
 )
-def test_a_run_without_a_keeper_is_not_submitted(settings, connected, monkeypatch, tmp_path, reason):
+def test_a_run_without_a_keeper_is_not_submitted(settings, connected, monkeypatch, tmp_path, script, reason):
     """The caller hears why, in the last words of what was to become the keeper, and there is no such run."""
     settings["flows"]["flow"] = shell("exit 0")
     path = tmp_path / "python"
-    if python is not None:
-        path.write_text(python)
+    if script is not None:
+        path.write_text(script)
         path.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(path))
     client = connected()
