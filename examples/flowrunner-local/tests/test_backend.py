@@ -11,6 +11,7 @@ import pytest
 
 import flowrunner
 from flowrunner import Health, RunState
+from flowrunner.backend import RunQuery
 from flowrunner.errors import (
     ConfigError,
     InvalidParameters,
@@ -21,6 +22,7 @@ from flowrunner.errors import (
     UnsupportedOption,
 )
 from flowrunner.models import ArtifactSource, SubmitOptions
+from flowrunner.plans import Page
 from flowrunner_local.backend import Local, _progress, _texts
 from flowrunner_local.runs import TAIL, Order, Run, create, newest_first
 
@@ -201,9 +203,9 @@ def test_pages_end_where_the_runs_do(ended, settings):
     names = [ended().path.name for _ in range(4)][::-1]
     local = Local(Local.settings_class(folder=Path(settings["folder"]), flows={}))
     local.page_size = 2
-    query = flowrunner.backend.RunQuery(states=frozenset({RunState.FAILED}))
-    assert local._page(query, None) == flowrunner.plans.Page((), names[1])
-    assert local._page(query, names[1]) == flowrunner.plans.Page((), None)
+    query = RunQuery(states=frozenset({RunState.FAILED}))
+    assert local._page(query, None) == Page((), names[1])
+    assert local._page(query, names[1]) == Page((), None)
 
 
 # Output

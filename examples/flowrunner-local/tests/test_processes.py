@@ -322,15 +322,14 @@ def test_a_run_that_never_had_a_keeper_is_no_success(tmp_path):
     ("script", "reason"),
     [(None, "No such file"), ("#!/bin/sh\nexit 1\n", "exit code 1"), ("#!/bin/sh\necho b; echo why; exit 1\n", "why")],
 )
-def test_a_run_without_a_keeper_is_not_submitted(settings, connected, monkeypatch, tmp_path, script, reason):
+def test_a_run_without_a_keeper_is_not_submitted(connected, monkeypatch, tmp_path, script, reason):
     """The caller hears why, in the last words of what was to become the keeper, and there is no such run."""
-    settings["flows"]["flow"] = shell("exit 0")
     path = tmp_path / "python"
     if script is not None:
         path.write_text(script)
         path.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(path))
-    client = connected()
+    client = connected(flows={"flow": shell("exit 0")})
     with pytest.raises(VendorError, match=f"nothing was started: .*{reason}"):
         client.submit("flow")
     assert list(client.runs()) == []

@@ -157,6 +157,7 @@ class Local(Backend):
 
     @property
     def _runs(self) -> Path:
+        # A folder of its own below: where a disk is not mounted, there is a folder all the same, with nothing in it.
         return self.settings.folder / "runs"
 
     # Submitting
