@@ -189,7 +189,7 @@ class Local(Backend):
         try:
             run, lock = create(self._runs, order, payload)
         except OSError as error:
-            raise self._unusable(error, "nothing was started") from error
+            raise self._unusable("nothing was started, since the run cannot be written down", error) from error
         try:
             problem = launch(run, lock)
         finally:
@@ -206,7 +206,7 @@ class Local(Backend):
         try:
             return look(self._run(run_id or ""))
         except OSError as error:
-            raise self._unusable(error, "how its runs stand cannot be seen") from error
+            raise self._unusable("how runs stand cannot be seen", error) from error
         except ValueError as error:
             raise ProtocolError(f"the status of run {run_id} makes no sense: {error}", transient=True) from error
 
@@ -216,8 +216,8 @@ class Local(Backend):
             return Run(path)
         raise RunNotFound(f"there is no run {run_id!r} in {self._runs}")
 
-    def _unusable(self, error: OSError, then: str) -> TransportError:
-        text = f"the folder {self.settings.folder} cannot be used, and {then}: {error}. Check the disk and the rights"
+    def _unusable(self, what: str, error: OSError) -> TransportError:
+        text = f"{what} in {self.settings.folder}: {error}. Check the disk, and what this user may do there"
         return TransportError(text, maybe_arrived=False)
 
     def observe(self, ref: RunRef, hold: float = 0.0) -> Plan[Observation]:  # noqa: ARG002 - nothing is held
@@ -246,13 +246,13 @@ class Local(Backend):
         return (yield from call(lambda: self._look(ref.id, self._cancelled)))
 
     def _cancelled(self, run: Run) -> CancelAnswer:
-        word = run.status().get("word")
-        if word not in ENDED:
+        if run.status().get("word") not in ENDED:
             run.ask_to_cancel()
-            word = _word_soon(run)
-        live = CancelOutcome.CONFIRMED if word == "cancelled" else CancelOutcome.REQUESTED
-        outcome = CancelOutcome.TOO_LATE if word in ENDED - {"cancelled"} else live
-        return CancelAnswer(outcome, self._seen(run))
+            _give_a_moment(run)
+        seen = self._seen(run)
+        if seen.word == "cancelled":
+            return CancelAnswer(CancelOutcome.CONFIRMED, seen)
+        return CancelAnswer(CancelOutcome.TOO_LATE if seen.word in ENDED else CancelOutcome.REQUESTED, seen)
 
     def logs(self, ref: RunRef) -> Plan[Lines]:
         """The log, to its end or to the end of the run."""
@@ -291,7 +291,7 @@ class Local(Backend):
         try:
             left = [name for name in newest_first(self._runs) if cursor is None or name < cursor]
         except OSError as error:
-            raise self._unusable(error, "its runs cannot be listed") from error
+            raise self._unusable("runs cannot be listed", error) from error
         names = left[: self.page_size]
         listed = [item for item in map(self._listed, names) if item is not None and self._wants(query, item)]
         return Page(tuple(listed), names[-1] if len(left) > len(names) else None)
@@ -376,12 +376,11 @@ def _progress(tail: bytes, encoding: str) -> tuple[float | None, str | None]:
     return min(float(percent) / 100, 1.0), text.decode(encoding, "replace").strip() or None
 
 
-def _word_soon(run: Run) -> str | None:
-    """The word of a run that was just asked to end, when it has ended or patience has."""
+def _give_a_moment(run: Run) -> None:
+    """Wait until a run has ended that was just asked to, or patience has."""
     until = time.monotonic() + CANCEL_PATIENCE
-    while (word := run.status().get("word")) not in ENDED and time.monotonic() < until:
+    while run.status().get("word") not in ENDED and time.monotonic() < until:
         time.sleep(CANCEL_PAUSE)
-    return word
 
 
 def _metrics(status: Status) -> dict[str, float]:

@@ -35,20 +35,19 @@ def launch(run: Run, lock: int) -> str | None:
     Returns:
         Why that did not go well; None if it did.
     """
-    command = [sys.executable, "-P", "-m", "flowrunner_local.keeper", str(run.path)]
-    with run.keeper_log.open("w+b") as said:
-        try:
+    try:
+        with run.keeper_log.open("wb") as said:
             ended = subprocess.run(  # noqa: S603 - this very module
-                command, pass_fds=(lock,), start_new_session=True, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                [sys.executable, "-P", "-m", "flowrunner_local.keeper", str(run.path)],
+                pass_fds=(lock,), start_new_session=True, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
                 check=False,
             )  # fmt: skip
-        except OSError as error:
-            return str(error)
-        if ended.returncode == 0:
-            return None
-        said.seek(0)
-        lines = said.read().decode(errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line), f"exit code {ended.returncode}")
+    except OSError as error:
+        return str(error)
+    if ended.returncode == 0:
+        return None
+    lines = run.keeper_log.read_text(errors="replace").splitlines()
+    return lines[-1] if lines else f"exit code {ended.returncode}"
 
 
 def main() -> None:

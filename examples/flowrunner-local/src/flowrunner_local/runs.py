@@ -152,21 +152,25 @@ def create(runs: Path, order: Order, payload: bytes | Path | None = None) -> tup
     made = datetime.now(UTC)
     name = f"{made:%Y%m%dT%H%M%S%f}-{token_hex(4)}"
     unfinished = Run(runs / f".{name}")
-    unfinished.output.mkdir(mode=0o700, parents=True)
-    unfinished.path.chmod(0o700)
-    unfinished.log.touch()
-    _keep_payload(unfinished.payload, payload)
-    _write(unfinished.path / "order.json", order._asdict())
-    _write(unfinished.path / "status.json", {"word": "queued", "flow": order.flow, "queued_at": made.isoformat()})
-    lock = unfinished.lock()
-    return Run(unfinished.path.rename(runs / name)), lock
+    try:
+        _fill(unfinished, order, payload)
+        _write(unfinished.path / "status.json", {"word": "queued", "flow": order.flow, "queued_at": made.isoformat()})
+        lock = unfinished.lock()
+        return Run(unfinished.path.rename(runs / name)), lock
+    except OSError:
+        shutil.rmtree(unfinished.path, ignore_errors=True)
+        raise
 
 
-def _keep_payload(to: Path, payload: bytes | Path | None) -> None:
+def _fill(run: Run, order: Order, payload: bytes | Path | None) -> None:
+    run.output.mkdir(mode=0o700, parents=True)
+    run.path.chmod(0o700)
+    run.log.touch()
+    _write(run.path / "order.json", order._asdict())
     if isinstance(payload, bytes):
-        to.write_bytes(payload)
+        run.payload.write_bytes(payload)
     elif payload is not None:
-        shutil.copyfile(payload, to)
+        shutil.copyfile(payload, run.payload)
 
 
 def newest_first(runs: Path) -> list[str]:
