@@ -50,6 +50,7 @@ def test_a_command_that_ends_well_is_a_success(settings, connected):
     [
         ("exit 3", 3, "the command ended with exit code 3"),
         ("kill -9 $$", -9, "the command was ended by SIGKILL"),
+        ("kill -40 $$", -40, "the command was ended by signal 40"),
     ],
 )
 def test_another_exit_code_is_a_failure_of_the_flow(settings, connected, command, code, message):
@@ -172,6 +173,16 @@ def test_a_client_works_on_after_a_fork(settings, program):
         "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), *states)"
     )
     assert program(source).communicate(timeout=60)[0] == "0 succeeded succeeded\n"
+
+
+def test_a_program_may_ignore_its_children(settings, program):
+    """As servers do; the ends of commands are noticed all the same."""
+    settings["flows"]["flow"] = shell("exit 3")
+    source = (
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "print(client.submit('flow').wait(30, raise_on_failure=False).metrics['exit_code'])"
+    )
+    assert program(source).communicate(timeout=60)[0] == "3\n"
 
 
 def test_an_async_client_does_the_same(settings, tmp_path):

@@ -60,6 +60,8 @@ def main() -> None:
 
 def keep(run: Run) -> None:
     """Start the command, wait for its end, and note both."""
+    # Ignoring the ends of children is inherited, and would hide this one's.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # Whoever ends the keeper ends the run, too.
     signal.signal(signal.SIGTERM, lambda *_: run.ask_to_cancel())
     order = run.order()
@@ -128,7 +130,8 @@ def _stopped(process: subprocess.Popen[bytes], grace: float) -> bool:
 def _message(code: int) -> str | None:
     if code >= 0:
         return f"the command ended with exit code {code}" if code else None
-    return f"the command was ended by {signal.Signals(-code).name}"
+    names = {number.value: number.name for number in signal.Signals}  # those in real time have none
+    return f"the command was ended by {names.get(-code, f'signal {-code}')}"
 
 
 if __name__ == "__main__":
