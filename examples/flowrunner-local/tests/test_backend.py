@@ -74,6 +74,12 @@ def test_settings_that_make_no_sense_are_refused(connected, setting, problem):
         connected(**setting)
 
 
+def test_what_commands_are_given_is_not_shown(tmp_path):
+    """An argument or a variable may hold a secret."""
+    settings = Local.settings_class(folder=tmp_path, flows={"a": ["x", "--key=s3cr3t"]}, environment={"KEY": "s3cr3t"})
+    assert "s3cr3t" not in repr(settings)
+
+
 def test_a_flow_that_is_not_configured_names_those_that_are(connected):
     """So a slip of the pen is seen."""
     with pytest.raises(flowrunner.FlowNotFound, match="there are 'daily', 'weekly'"):

@@ -99,15 +99,16 @@ def _not_negative(_owner: object, attribute: Attribute[Any], value: float) -> No
 
 @frozen(kw_only=True)
 class LocalSettings(Settings):
-    """The settings of a connection to this machine."""
+    """The settings of a connection to this machine. What commands are given may hold a secret, so it is not shown."""
 
     folder: Path = setting("A folder on a disk of this machine, for the runs; it is made when it is needed.")
     flows: Mapping[str, Any] = setting(
         'The flows: NAME = ["program", "argument"], or a text that is split as a shell would, and given to none.',
         validator=_commands,
+        shown=False,
     )
     environment: Mapping[str, str] = setting(
-        "Variables for the commands, beside those of the program that submits.", default=Factory(dict)
+        "Variables for the commands, beside those of the program that submits.", default=Factory(dict), shown=False
     )
     working_folder: Path | None = setting(
         "Where the commands work; if absent, each in the folder for its files.", default=None
