@@ -10,6 +10,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import get_ident
 
 import pytest
 
@@ -202,10 +203,10 @@ def test_an_async_client_does_the_same(settings, tmp_path):
 
 
 def test_leaving_a_log_does_not_wait_for_the_run(settings, tmp_path, monkeypatch):
-    """A task that follows a log can be cancelled while nothing comes."""
+    """A task that follows a log can be cancelled while nothing comes, and never blocks the event loop."""
     held(settings, tmp_path)
     looks, read = [], Run.read_log
-    monkeypatch.setattr(Run, "read_log", lambda run, offset: looks.append(offset) or read(run, offset))
+    monkeypatch.setattr(Run, "read_log", lambda run, offset: looks.append(get_ident()) or read(run, offset))
 
     async def story():
         async with flowrunner.connect_async(backend="local", **settings) as client:
@@ -218,6 +219,7 @@ def test_leaving_a_log_does_not_wait_for_the_run(settings, tmp_path, monkeypatch
             return (await run.refresh()).state
 
     assert asyncio.run(story()) in {RunState.QUEUED, RunState.RUNNING}
+    assert get_ident() not in looks
 
 
 # Cancelling
