@@ -99,7 +99,11 @@ class Run:
         _write(self.path / "status.json", {**_read(self.path / "status.json"), **changes})
 
     def lock(self) -> int:
-        """Look after the run until the descriptor, and all that were inherited from it, are closed."""
+        """Look after the run until the descriptor, and all that were inherited from it, are closed.
+
+        A program that forks while another thread of it submits gives its child one, too: as long as that child lives,
+        it would not show that the keeper is gone.
+        """
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return descriptor
