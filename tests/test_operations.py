@@ -1617,6 +1617,18 @@ async def test_so_many_held_requests(connected, vendor, clock):
 # Events, capabilities, calls
 
 
+def test_lines_that_are_all_there_are_taken_by_both_clients(case, monkeypatch):
+    """A backend need not know which client asks: plain lines do for either, empty ones among them."""
+
+    def logs(_backend, _ref):
+        return iter(["first", "", "last"])
+        yield
+
+    monkeypatch.setattr(FmeFlowV4, "logs", logs)
+    monkeypatch.setattr(FmeFlowV4, "capabilities", FmeFlowV4.capabilities | {Capability.LOGS})
+    assert list(case.run(job("running")).logs()) == ["first", "", "last"]
+
+
 def test_what_on_event_raises_does_not_matter(case, caplog):
     """The caller's function is told everything, and what it raises is logged and goes no further."""
 

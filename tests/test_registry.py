@@ -97,7 +97,7 @@ def test_a_class_is_returned_as_it_is():
 
 def test_an_unknown_name_names_the_near_miss(acme):
     """Who misspells a backend is told the name meant, whatever its case, and every other one."""
-    with pytest.raises(UnknownBackend, match=r"'ACNE': did you mean 'acme'\? There are: acme$") as caught:
+    with pytest.raises(UnknownBackend, match=r"'ACNE': did you mean 'acme'\? There are: acme") as caught:
         registry.load("ACNE")
     assert caught.value.backend == "ACNE"
 
@@ -111,6 +111,7 @@ def test_an_unknown_name_like_no_other_lists_them(acme):
 def test_no_names_at_all(monkeypatch):
     """An empty registry is said to be empty."""
     monkeypatch.setattr(registry, "BUILTINS", {})
+    monkeypatch.setattr(registry, "GROUP", "flowrunner.nothing")
     with pytest.raises(UnknownBackend, match="there are none"):
         registry.load("acme")
 

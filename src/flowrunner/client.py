@@ -5,6 +5,7 @@ The sync and the async classes stand side by side and differ in `await` alone; r
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -22,7 +23,7 @@ from flowrunner.plans import Request
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import timedelta
     from types import TracebackType
 
@@ -663,6 +664,14 @@ class AsyncClient(_ClientBase):
         return await asyncio.to_thread(step.function)
 
 
+async def _in_threads(lines: Iterator[str]) -> AsyncIterator[str]:
+    """Lines whose next one may take a while, without blocking the loop."""
+    import asyncio
+
+    while (line := await asyncio.to_thread(next, lines, None)) is not None:
+        yield line
+
+
 class AsyncRun(_RunBase):
     """As `Run`, of an `AsyncClient`."""
 
@@ -717,9 +726,9 @@ class AsyncRun(_RunBase):
 
     async def logs(self) -> AsyncIterator[str]:
         """As `Run.logs`."""
-        lines: Any = await self._perform(self._operations.results.logs(self._record))
+        lines = await self._perform(self._operations.results.logs(self._record))
         try:
-            async for line in lines:
+            async for line in lines if isinstance(lines, AsyncIterator) else _in_threads(lines):
                 yield line
         except FlowrunnerError as error:
             self._operations.context.located(error, self.ref)

@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 Lines: TypeAlias = "Iterator[str] | AsyncIterator[str]"
-"""Lines of text; asynchronous ones for an `AsyncClient`."""
+"""Lines of text. Those of a response are asynchronous for an `AsyncClient`, which takes plain ones, too."""
 
 
 CHUNK: Final = 256 * 1024

@@ -65,6 +65,7 @@ class Record:
     queued: datetime | None = None
     started: datetime | None = None
     ended: datetime | None = None
+    key: str | None = None
     files: list[Any] | None = None
 
 
@@ -82,7 +83,7 @@ class Acme(Backend):
     name = "acme"
     family = "acme"
     settings_class = AcmeSettings
-    capabilities = frozenset(Capability) - {Capability.BULK, Capability.RECONCILE}
+    capabilities = frozenset(Capability) - {Capability.BULK}
     words = {
         "waitingline": Meaning(RunState.QUEUED),
         "working": Meaning(RunState.RUNNING),
@@ -124,6 +125,7 @@ class Acme(Backend):
                 "parameters": submission.parameters,
                 "payload": None if submission.payload is None else submission.payload.decode("latin-1"),
                 "queue": submission.options.queue,
+                "key": submission.key,
             },
             repeatable=False,
             timeout=timeout,
@@ -214,7 +216,9 @@ class Acme(Backend):
         response = yield from send(Request("GET", path("runs"), query=(("offset", str(offset)), *flow)))
         items = self.items(response)
         records = [read_item(item, Record) for item in items]
-        listed = [Listed(record.id, record.flow or "", observation(record, None)) for record in records]
+        listed = [
+            Listed(record.id, record.flow or "", observation(record, None), record.key or "") for record in records
+        ]
         wanted = tuple(each for each in listed if self.wants(query, each))
         return Page(wanted, self.following(offset, items))
 
@@ -339,6 +343,7 @@ class AcmeServer(ScriptedServer):
         """Start a run; one that is waited for ends at once."""
         payload = asked.json.get("payload")
         run = self.start(flow, parameters=asked.json["parameters"], payload=payload and payload.encode("latin-1"))
+        run.notes["key"] = asked.json.get("key")
         if "wait" in asked.query:
             run.word = "Done"
         return reply(201, record(run))
@@ -376,6 +381,7 @@ def record(run):
         "queued": run.queued_at,
         "started": run.started_at,
         "ended": run.finished_at,
+        "key": run.notes.get("key"),
         "files": list(run.files),
     }
     return {name: value for name, value in fields.items() if value is not ABSENT}

@@ -640,6 +640,18 @@ class Optimistic(Acme):
             return CancelAnswer(CancelOutcome.REQUESTED)
 
 
+@breaks("6.6")
+class Deaf(Acme):
+    """A cancellation is on its way, whatever the vendor says."""
+
+    def cancel(self, ref):
+        """It does not listen."""
+        response = yield from send(Request("DELETE", path("runs", ref.id)))
+        if response.status in {403, 500}:
+            return CancelAnswer(CancelOutcome.REQUESTED)
+        return (yield from super().cancel(ref))
+
+
 # 7 Results, logs and files
 
 
@@ -841,6 +853,37 @@ class Describing(Acme):
         """It takes one parameter, as all do."""
         yield from ()
         return FlowSpec(flow, (ParameterSpec(name="NAME"),))
+
+
+@breaks("8.6")
+class Keyless(Acme):
+    """Keys that nobody hears of."""
+
+    def submit(self, submission):
+        """It leaves it out."""
+        return super().submit(evolve(submission, key=None))
+
+
+@breaks("8.6")
+class Claiming(Acme):
+    """Every run bears the key that is looked for."""
+
+    def list_runs(self, query, cursor=None):
+        """It wants to please."""
+        page = yield from super().list_runs(query, cursor)
+        return Page(tuple(evolve(each, key="the key") for each in page.items), page.next)
+
+
+@breaks("8.6")
+class Daring(Acme):
+    """A lost submission is as good as one that was refused."""
+
+    def submit(self, submission):
+        """It says so."""
+        try:
+            return (yield from super().submit(submission))
+        except SubmissionUncertain:
+            raise InvalidRequest("it did not arrive") from None
 
 
 # 9 Capabilities

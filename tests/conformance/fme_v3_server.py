@@ -77,7 +77,9 @@ class FmeV3Server(FmeServer):
         if not self.has(flow):
             return self.no_such(workspace)
         parameters = {each["name"]: each["value"] for each in asked.json["publishedParameters"]}
-        return answer(self.start(flow, parameters=parameters))
+        run = self.start(flow, parameters=parameters)
+        run.notes["description"] = asked.json["TMDirectives"].get("description", "")
+        return answer(run)
 
     def run_to_the_end(self, run):
         """A job that is waited for: it ends at once."""
@@ -130,6 +132,7 @@ def record(run):
         "workspace": workspace,
         "status": run.word,
         "statusMessage": run.message,
+        "description": run.notes.get("description", ""),
         "timeQueued": run.queued_at,
         "timeStarted": run.started_at,
         "timeFinished": run.finished_at,

@@ -5,11 +5,11 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from flowrunner_profitbase_flow import ProfitbaseFlow
 
 import flowrunner
 from flowrunner import Capability, RunState, UnknownBackend
 from flowrunner.testing.conformance import ABSENT, BackendConformance, ScriptedServer, reply
+from flowrunner_profitbase_flow import ProfitbaseFlow
 
 KEY = "k3y-of-profitbase"
 PREFIX = ("acme", "corellia", "api", "v1", "tenants", "t-1", "workspaces", "w-1")

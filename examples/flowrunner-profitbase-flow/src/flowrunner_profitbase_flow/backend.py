@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -215,7 +214,7 @@ class ProfitbaseFlow(Backend):
         if not response.is_success:
             raise _run_error_in(response, ref)
         items = _in_order([read_item(item, LogItem) for item in _list_in(response)])
-        return LogLines(line for item in items for line in _text(item).splitlines() or [""])
+        return iter([line for item in items for line in _text(item).splitlines() or [""]])
 
     # Listing
 
@@ -237,23 +236,6 @@ class ProfitbaseFlow(Backend):
 
     def _is_wanted(self, query: RunQuery, listed: Listed) -> bool:
         return not query.states or self.state_of(listed.observation) in query.states
-
-
-class LogLines(Iterator[str], AsyncIterator[str]):
-    """Lines that are all there, for the loops of both clients."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-
-    def __next__(self) -> str:
-        """The next line."""
-        return next(self._lines)
-
-    async def __anext__(self) -> str:
-        """The next line."""
-        for line in self._lines:
-            return line
-        raise StopAsyncIteration
 
 
 # What is sent

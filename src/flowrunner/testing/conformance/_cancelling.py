@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flowrunner.backend import Capability
 from flowrunner.enums import CancelOutcome, RunState
-from flowrunner.errors import RunNotFound, TransportError
-from flowrunner.testing.conformance.scenario import Scenario
+from flowrunner.errors import FlowrunnerError, RunNotFound, TransportError
+from flowrunner.testing.conformance.scenario import Scenario, apart
 from flowrunner.testing.conformance.verdict import broken, holds, proves, said
-from flowrunner.testing.conformance.world import lost
+from flowrunner.testing.conformance.world import lost, says
+
+if TYPE_CHECKING:
+    from flowrunner.http.scripted import Sent
 
 
 class CancellingRules(Scenario):
@@ -83,3 +88,25 @@ class CancellingRules(Scenario):
             except TransportError:
                 return
             broken("6.5", f"a cancellation whose answer was lost gave {outcome}")
+
+    @proves("6.6")
+    def test_6_6_a_cancellation_that_is_refused(self) -> None:
+        """The credential may not do it, or the vendor fails: nobody says that it is on its way."""
+        self.needs(Capability.CANCEL)
+        self.needs_requests()
+        for status in (403, 500):
+            with self.world() as world:
+                run = self.shown(world, world.client(), self.live_word())
+                before = run.status.state
+                try:
+                    with world.going_wrong(says(world.server.refusal(status)), only=self._is_deed):
+                        outcome = apart(run.cancel)
+                except FlowrunnerError:
+                    state = run.status.state
+                    holds("6.6", state is before, f"after a refusal with {status} the run is {state}")
+                else:
+                    broken("6.6", f"a cancellation that was refused with {status} gave {outcome}")
+
+    @staticmethod
+    def _is_deed(sent: Sent) -> bool:
+        return sent.method != "GET"

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.backend import Capability
-from flowrunner.enums import RunState
-from flowrunner.errors import FlowNotFound, InvalidRequest
+from flowrunner.enums import ReconcileOutcome, RunState
+from flowrunner.errors import FlowNotFound, InvalidRequest, SubmissionUncertain
 from flowrunner.models import ParameterSpec
-from flowrunner.testing.conformance.scenario import Scenario
-from flowrunner.testing.conformance.verdict import broken, holds, proves
+from flowrunner.testing.conformance.scenario import Scenario, apart
+from flowrunner.testing.conformance.verdict import NotConforming, broken, holds, proves
+from flowrunner.testing.conformance.world import lost, submissions, unheard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from flowrunner.testing.conformance.world import World
+    from flowrunner.testing.conformance.world import Fault, World
+
+FOUND_AS = {ReconcileOutcome.FOUND, ReconcileOutcome.CANDIDATES}
+"""How a run that is there is found."""
 
 
 class ListingRules(Scenario):
@@ -97,6 +101,32 @@ class ListingRules(Scenario):
             holds("8.4", sorted(flows) == sorted(expected), f"of the flows {expected} there were listed {flows}")
             for flow in flows:
                 holds("8.4", client.submit(flow).id, f"{flow!r} was listed and cannot be submitted")
+
+    @proves("8.6")
+    def test_8_6_an_uncertain_submission_is_found(self) -> None:
+        """Its answer was lost, with others around it; and one that never arrived is not found."""
+        self.needs(Capability.RECONCILE)
+        self.needs_requests()
+        for fault in (lost, unheard):
+            with self.world() as world:
+                client = world.client()
+                others = {client.submit(self.server.flow, key="before").id}
+                run = client.attach(self._uncertain(world, client, fault))
+                others.add(client.submit(self.server.flow, key="after").id)
+                there = set(world.server.runs) - others
+                found = apart(run.reconcile)
+                ids = {ref.id for ref in found.candidates}
+                outcomes = FOUND_AS if there else {ReconcileOutcome.NOT_FOUND}
+                sound = found.outcome in outcomes and ids == there
+                holds("8.6", sound, f"of {sorted(there)}, beside {sorted(others)}, {found.outcome} gives {sorted(ids)}")
+
+    def _uncertain(self, world: World, client: Any, fault: Fault) -> Any:
+        with world.going_wrong(fault, only=submissions):
+            try:
+                client.submit(self.server.flow, key="the key")
+            except SubmissionUncertain as error:
+                return error.handle
+        raise NotConforming("8.6", "a submission without an answer is not uncertain")
 
     @proves("8.5")
     def test_8_5_a_description_is_of_its_flow(self) -> None:

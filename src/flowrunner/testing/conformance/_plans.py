@@ -79,10 +79,13 @@ class PlanRules(Scenario):
             watching(client._backend)  # noqa: SLF001 - the suite may look inside
         can = client.capabilities
         run = self.submitted(client)
+        names = {run.id: "the run"}  # a vendor's ids may be others each time
         world.server.show(run.id, word=self.live_word())
         told: list[Any] = [run.refresh().state]
         if Capability.CANCEL in can:
-            told.append(self.submitted(client).cancel())
+            other = self.submitted(client)
+            names[other.id] = "the cancelled run"
+            told.append(other.cancel())
         with world.going_wrong(refused), suppress(TransportError):
             told.append(apart(run.refresh).state)
         end = {"word": self.word_for(RunState.SUCCEEDED), "log": ["a line"], "files": {"a.bin": b"content"}}
@@ -92,7 +95,7 @@ class PlanRules(Scenario):
         if Capability.LOGS in can:
             told.append(list(run.logs()))
         if Capability.LIST_RUNS in can:
-            told.append([(each.id, each.status.state) for each in self.runs_of(client)])
+            told.append([(names.get(each.id, each.id), each.status.state) for each in self.runs_of(client)])
         if Capability.LIST_FLOWS in can:
             told.append([each.flow for each in client.flows()])
         if Capability.HEALTH in can:

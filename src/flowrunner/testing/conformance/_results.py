@@ -11,7 +11,7 @@ from flowrunner.enums import RunState
 from flowrunner.errors import InputRequired, SubmissionUncertain
 from flowrunner.testing.conformance.scenario import PEOPLE, Scenario
 from flowrunner.testing.conformance.verdict import broken, holds, proves
-from flowrunner.testing.conformance.world import lost
+from flowrunner.testing.conformance.world import lost, submissions
 
 CONTENT = b"\x00\xff made by a run \xc3\xa4\r\n" * 1000
 LINES = ["the first line", "", "Größe & <mehr>", "the last line"]
@@ -76,7 +76,7 @@ class ResultRules(Scenario):
         with self.world() as world:
             client = world.client()
             try:
-                with world.going_wrong(lost, only_submissions=True):
+                with world.going_wrong(lost, only=submissions):
                     client.run(self.server.flow, server_wait=True, timeout=60)
             except SubmissionUncertain:
                 holds("7.5", world.server.started == 1, f"{world.server.started} runs were started")

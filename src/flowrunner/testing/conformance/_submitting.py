@@ -19,7 +19,7 @@ from flowrunner.errors import (
 from flowrunner.testing.conformance.scenario import Scenario
 from flowrunner.testing.conformance.server import reply
 from flowrunner.testing.conformance.verdict import NotConforming, broken, holds, proves
-from flowrunner.testing.conformance.world import lost, page, says, truncated
+from flowrunner.testing.conformance.world import lost, page, says, submissions, truncated
 
 if TYPE_CHECKING:
     from flowrunner.testing.conformance.world import Fault, World
@@ -84,7 +84,7 @@ class SubmittingRules(Scenario):
             holds(rule, world.server.started == 1, f"{what}, and {world.server.started} runs were started")
 
     def _failure(self, world: World, client: Any, rule: str, what: str, fault: Fault) -> FlowrunnerError:
-        with world.going_wrong(fault, only_submissions=True):
+        with world.going_wrong(fault, only=submissions):
             try:
                 run = self.submitted(client)
             except FlowrunnerError as error:

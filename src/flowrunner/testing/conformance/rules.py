@@ -65,6 +65,7 @@ RULES: Final[Mapping[str, str]] = MappingProxyType({
     "6.3": "a cancellation that came after the end is TOO_LATE, and the run ended as it did",
     "6.4": "a cancellation of a run that the vendor denies is RunNotFound",
     "6.5": "a cancellation whose answer is lost is TransportError, or what a look afterwards shows",
+    "6.6": "a cancellation that the vendor refuses is an error, and the run is as it was",
     "7.1": "a result is values that can be written as JSON, and agrees with how the run ended",
     "7.2": "an artifact downloads as the vendor has it",
     "7.3": "the lines of a log are those of the vendor, without line ends",
@@ -77,6 +78,8 @@ RULES: Final[Mapping[str, str]] = MappingProxyType({
     "8.3": "a listing by state or by flow shows those runs alone",
     "8.4": "a listing of flows shows every flow once, by the name that a submission takes",
     "8.5": "a description is of the flow asked for; of one the vendor itself says it has not, FlowNotFound",
+    "8.6": "with RECONCILE, an uncertain submission is found by its key, or its run is among the candidates; a run of "
+           "another submission is not taken for it",
     "9.1": "what `capabilities` announce is there",
     "9.2": "what is there is announced by `capabilities`",
     "9.3": "health raises nothing: it tells whether the vendor is there, and whether the credential is accepted",

@@ -21,6 +21,9 @@ class AcmeServer(ScriptedServer):
 
 The books (`start`, `find`, `cancel`, `page`) are kept here; how the vendor writes things is for `respond` to know. The
 suite changes a run between two requests, and has other answers given in between.
+
+A backend that sends no requests has no use for `respond`. Its server overrides `started`, `start`, `find`, `show` and
+`purge` to act on what the backend looks at, and does there what is asked of the vendor: `examples/flowrunner-local`.
 """
 
 from __future__ import annotations
@@ -135,6 +138,8 @@ class ScriptedServer:
         cancelled_word: of a run whose cancellation was carried out; None where the vendor cannot cancel.
         cancels_at_once: whether an accepted cancellation is carried out before it is answered.
         page_size: how many items a page has, whatever was asked for.
+        settings: what connections to this very server are configured with, beside those of the suite: the folder, say,
+            in which a vendor that is no server keeps its runs.
         runs: all runs it has, in the order in which they were started.
         started: how many runs were ever started.
         uploaded: files that were brought there, by name.
@@ -146,12 +151,13 @@ class ScriptedServer:
     odd_id: ClassVar[str | None] = "ä/b c?d#e%f+g"
     first_word: ClassVar[str] = "queued"
     cancelled_word: ClassVar[str | None] = None
+    started: int = 0
 
     def __init__(self) -> None:
+        self.settings: dict[str, Any] = {}
         self.cancels_at_once = True
         self.page_size = 100
         self.runs: dict[str, ScriptedRun] = {}
-        self.started = 0
         self.uploaded: dict[str, bytes] = {}
         self.next_id: str | None = None
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flowrunner.http.scripted import Sent
     from flowrunner.testing.conformance.server import ScriptedServer
 
-__all__ = ["Fault", "World", "lost", "page", "refused", "says", "truncated"]
+__all__ = ["Fault", "World", "lost", "page", "refused", "says", "submissions", "truncated", "unheard"]
 
 Fault: TypeAlias = "Callable[[Callable[[], Response]], Response | Broken]"
 """What becomes of a request; called with the function that lets the server act on it and gives its answer."""
@@ -46,6 +46,11 @@ MOST = 1000
 def lost(act: Callable[[], Response]) -> Broken:
     """The server acts, and its answer is lost."""
     act()
+    return Broken(arrived=True)
+
+
+def unheard(_act: Callable[[], Response]) -> Broken:
+    """The request is lost on its way, and nobody knows that."""
     return Broken(arrived=True)
 
 
@@ -77,12 +82,22 @@ def page(status: int, *, acts: bool = False) -> Fault:
     return says(reply(status, PAGE, {"content-type": "text/html"}), acts=acts)
 
 
+def every(_sent: Sent) -> bool:
+    """Every request."""
+    return True
+
+
+def submissions(sent: Sent) -> bool:
+    """What starts a run, and may not be repeated."""
+    return not sent.repeatable
+
+
 class World:
     """The surroundings of one test; a context manager.
 
     Args:
         backend: the backend.
-        settings: of its connections, beside `DEFAULTS`.
+        settings: of its connections, beside `DEFAULTS` and the server's own.
         server: the vendor.
 
     Attributes:
@@ -103,7 +118,7 @@ class World:
         self.sent: list[Sent] = []
         self._requests = 0
         self._fault: Fault | None = None
-        self._only_submissions = False
+        self._only: Callable[[Sent], bool] = every
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -119,7 +134,7 @@ class World:
 
     def client(self, which: str = "sync", **settings: Any) -> Any:
         """A client that is ready: a login and a look at the server's version are behind it."""
-        arguments = {**DEFAULTS, **self._settings, **settings}
+        arguments = {**DEFAULTS, **self._settings, **self.server.settings, **settings}
         connection = resolve(None, backend=self._backend, config=None, arguments=arguments)
         common: dict[str, Any] = {"on_event": self.events.append, "clock": self.clock}
         if which == "sync":
@@ -143,9 +158,9 @@ class World:
         self.events.clear()
 
     @contextmanager
-    def going_wrong(self, fault: Fault, *, only_submissions: bool = False) -> Iterator[None]:
-        """Have something happen to every request, or to those alone that may not be repeated."""
-        self._fault, self._only_submissions = fault, only_submissions
+    def going_wrong(self, fault: Fault, *, only: Callable[[Sent], bool] = every) -> Iterator[None]:
+        """Have something happen to every request, or to some alone."""
+        self._fault, self._only = fault, only
         try:
             yield
         finally:
@@ -161,7 +176,7 @@ class World:
             raise RuntimeError(f"after {MOST} requests it still asks for what will not come")
         self.sent.append(sent)
         act = partial(self.respond, sent)
-        if self._fault is None or (self._only_submissions and sent.repeatable):
+        if self._fault is None or not self._only(sent):
             return act()
         return self._fault(act)
 
