@@ -26,7 +26,7 @@ from flowrunner.testing.conformance.rules import RULES, SECTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flowrunner.retries import Rule
+    from flowrunner.retries import Cell
     from flowrunner.states import Meaning
 
 DOCS = Path(__file__).parent
@@ -126,8 +126,8 @@ def retries() -> str:
 
 
 def _cell_of(kind: RequestKind, failure: Failure) -> str:
-    rule = TABLE.get((kind, failure))
-    return "taken as it is" if rule is None else _ACTIONS[rule.action] + _names(rule)
+    cell = TABLE.get((kind, failure))
+    return "taken as it is" if cell is None else _ACTIONS[cell.action] + _names(cell)
 
 
 _ACTIONS = {
@@ -138,8 +138,8 @@ _ACTIONS = {
 }
 
 
-def _names(rule: Rule) -> str:
-    return " or ".join(f"`{error.__name__}`" for error in rule.errors)
+def _names(cell: Cell) -> str:
+    return " or ".join(f"`{error.__name__}`" for error in cell.errors)
 
 
 def left_behind() -> str:

@@ -14,13 +14,11 @@ from attrs import frozen
 from flowrunner.errors import (
     AuthenticationError,
     ContactLost,
-    FlowNotFound,
     FlowrunnerError,
     InvalidRequest,
     PermissionDenied,
     ProtocolError,
     RateLimited,
-    RunNotFound,
     SubmissionUncertain,
     TransportError,
     VendorError,
@@ -34,9 +32,10 @@ __all__ = [
     "TABLE",
     "Action",
     "Budget",
+    "Cell",
     "Failure",
+    "FailureFacts",
     "RequestKind",
-    "Rule",
     "Trace",
     "answered",
     "failure_in",
@@ -123,7 +122,7 @@ class FailureFacts:
         text: what it is, in words.
         passes: whether the same request may succeed soon.
         trace: what it has left behind at the vendor.
-        errors: what is raised for it.
+        errors: what is raised for it; a backend that finds more in an answer may raise what says more.
     """
 
     text: str
@@ -161,9 +160,7 @@ FAILURES: Final[Mapping[Failure, FailureFacts]] = MappingProxyType({
     Failure.HTTP_408: _fact("408", _PASSES, _UNKNOWN, InvalidRequest, ProtocolError),
     Failure.HTTP_425: _fact("425", _PASSES, _NO, InvalidRequest, ProtocolError),
     Failure.HTTP_429: _fact("429", _PASSES, _NONE, RateLimited),
-    Failure.HTTP_4XX: _fact(
-        "any other 4xx", _STAYS, _NO, InvalidRequest, FlowNotFound, RunNotFound, PermissionDenied, ProtocolError
-    ),
+    Failure.HTTP_4XX: _fact("any other 4xx", _STAYS, _NO, InvalidRequest, ProtocolError),
     # In the vendor's own words it is an answer; without them it may come from a proxy, or from a crash halfway.
     Failure.HTTP_500_IN_WORDS: _fact("500 in the vendor's own words", _PASSES, _NO, VendorError),
     Failure.HTTP_500: _fact("500 otherwise", _PASSES, _UNKNOWN, VendorError),
@@ -178,7 +175,7 @@ FAILURES: Final[Mapping[Failure, FailureFacts]] = MappingProxyType({
 
 
 @frozen
-class Rule:
+class Cell:
     """A cell of the table.
 
     Attributes:
@@ -196,22 +193,22 @@ ENDS_FOLLOWING: Final = frozenset({Failure.HTTP_401, Failure.HTTP_403})
 """What no further look can mend."""
 
 
-def _rule(kind: RequestKind, failure: Failure) -> Rule:
+def _cell(kind: RequestKind, failure: Failure) -> Cell:
     facts = FAILURES[failure]
     if failure is Failure.HTTP_401:
-        return Rule(Action.RENEW, facts.errors)
+        return Cell(Action.RENEW, facts.errors)
     if kind is RequestKind.LOOK:
         if failure in ENDS_FOLLOWING:
-            return Rule(Action.NEVER, facts.errors)
-        return Rule(Action.LATER, (ContactLost,))
+            return Cell(Action.NEVER, facts.errors)
+        return Cell(Action.LATER, (ContactLost,))
     uncertain = kind is RequestKind.SUBMIT and facts.trace is Trace.UNKNOWN
     again = facts.passes and (kind not in ACTS or facts.trace is Trace.NONE)
     errors = (SubmissionUncertain,) if uncertain else facts.errors
-    return Rule(Action.AGAIN if again else Action.NEVER, errors)
+    return Cell(Action.AGAIN if again else Action.NEVER, errors)
 
 
-TABLE: Final[Mapping[tuple[RequestKind, Failure], Rule]] = MappingProxyType({
-    (kind, failure): _rule(kind, failure)
+TABLE: Final[Mapping[tuple[RequestKind, Failure], Cell]] = MappingProxyType({
+    (kind, failure): _cell(kind, failure)
     for failure in Failure
     for kind in RequestKind
     # Whatever is in an answer that is saved to a file is what was asked for.
