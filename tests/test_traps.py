@@ -59,27 +59,29 @@ def test_a_submission_on_a_connection_just_closed(open_client):
 
 
 FORKING = """
-import os, sys, threading
+import os, signal, sys, threading
 import flowrunner
 from flowrunner.plans import Request
 
+signal.alarm(30)
 client = flowrunner.connect(backend="fme-flow-v4", base_url=sys.argv[1], token="t-t-t-t", requests_per_second=1e6)
 session = client._session
 
 def ask(name):
-    answers = [session.send(Request("GET", f"/{name}/{number}")).content for number in range(100)]
-    return answers == [f"/{name}/{number}".encode() for number in range(100)]
+    answers = [session.send(Request("GET", f"/{name}/{number}")).content for number in range(20)]
+    return answers == [f"/{name}/{number}".encode() for number in range(20)]
 
-assert ask("before")
 flying = threading.Thread(target=session.send, args=(Request("GET", "/held"),))
 flying.start()
 input()
+assert ask("before")  # over a connection of its own, which is idle then
 # A thread of the parent that is just doing so holds these, and there is no such thread in the child.
 locks = session._renewal, session._gate._lock
 for lock in locks:
     lock.acquire()
 child = os.fork()
 if child == 0:
+    signal.alarm(10)
     os._exit(0 if ask("child") and session._renew({}, None) else 1)
 for lock in locks:
     lock.release()
@@ -94,7 +96,7 @@ print(fine, ended)
 def test_a_fork_in_the_middle(tmp_path):
     """Parent and child go on with the same client, and each gets its own answers.
 
-    A request of the parent's is under way when it forks, and locks of its threads are not in the child's way.
+    When it forks, a request of the parent's is under way, another connection is idle, and locks are held.
     """
     held, forked = threading.Event(), threading.Event()
 
