@@ -13,8 +13,9 @@ import stamina
 
 from flowrunner import retries
 from flowrunner.answers import error_for, json_of, submit_once
-from flowrunner.backend import Settings
+from flowrunner.backend import Settings, Submission, Upload
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4
+from flowrunner.config import resolve
 from flowrunner.errors import (
     ContactLost,
     FlowNotFound,
@@ -27,6 +28,7 @@ from flowrunner.errors import (
     TransportError,
     VendorError,
 )
+from flowrunner.models import ArtifactSource, RunRef
 from flowrunner.operations.steps import ask
 from flowrunner.plans import FileBody, Request, send
 from flowrunner.retries import FAILURES, TABLE, Action, Budget, Failure, RequestKind, Trace, answered, failure_in
@@ -321,6 +323,37 @@ def test_every_status_has_its_failure(status, failure):
 def test_which_failure_an_error_stands_for(error, failure):
     """By its class where that says more than the status, and none for what is about no failed request."""
     assert failure_in(error) is failure
+
+
+def kinds(plan):
+    """The kind of the first request of a plan."""
+    return next(plan).kind
+
+
+@pytest.mark.parametrize("name", ["fme-flow-v3", "fme-flow-v4"])
+def test_the_kinds_of_requests_of_fme_flow(open_client, tmp_path, name):
+    """Each operation asks with the kind that the table has for it."""
+    backend = open_client(backend=name)._backend
+    ref = RunRef("x", name, "a/b", "1")
+    source = ArtifactSource(name="x", location="/x", size=None)
+    assert kinds(backend.observe(ref)) is RequestKind.READ
+    assert kinds(backend.describe("a/b")) is RequestKind.READ
+    assert kinds(backend.cancel(ref)) is RequestKind.CANCEL
+    assert kinds(backend.submit(Submission(flow="a/b"))) is RequestKind.SUBMIT
+    assert kinds(backend.download(source, tmp_path / "x", None)) is RequestKind.DOWNLOAD
+    upload = backend.upload(Upload(name="x", folder="f", content=FileBody(before=b"x")))
+    assert kinds(upload) is RequestKind.UPLOAD
+
+
+def test_the_kinds_of_requests_of_smart_flows():
+    """An answer to a run acts like a cancellation; a cancellation itself may be repeated there."""
+    where = {"base_url": "https://acme.example.com", "api_key": "k3y-k3y"}
+    connection = resolve(None, backend="smart-flows", config=None, arguments=where)
+    backend = connection.backend(connection.settings)
+    ref = RunRef("x", "smart-flows", "f-1", "1")
+    assert kinds(backend.resume(ref, {})) is RequestKind.CANCEL
+    assert kinds(backend.cancel(ref)) is RequestKind.READ
+    assert kinds(backend.submit(Submission(flow="f-1"))) is RequestKind.SUBMIT
 
 
 # The failures as they really happen

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from attrs import Factory, field, frozen
 
 from flowrunner.errors import InvalidRequest
-from flowrunner.retries import RequestKind
+from flowrunner.retries import ACTS, RequestKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -93,6 +93,12 @@ class FileBody:
             yield self.after
 
 
+def _fits(request: Request, _attribute: object, kind: RequestKind) -> None:
+    if request.repeatable is (kind in ACTS):
+        asked_twice = "may be repeated" if request.repeatable else "may not be repeated"
+        raise ValueError(f"a request that {asked_twice} cannot be of the kind {kind}")
+
+
 def _kind_of(request: Request) -> RequestKind:
     if not request.repeatable:
         return RequestKind.SUBMIT
@@ -138,7 +144,7 @@ class Request:
     stream: bool = False
     progress: Progress | None = None
     anonymous: bool = False
-    kind: RequestKind = field(default=Factory(_kind_of, takes_self=True))
+    kind: RequestKind = field(default=Factory(_kind_of, takes_self=True), validator=_fits)
 
 
 @frozen

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "ACTS",
     "FAILURES",
     "TABLE",
     "Action",
@@ -188,7 +189,7 @@ class Cell:
 
 
 ACTS: Final = frozenset({RequestKind.SUBMIT, RequestKind.CANCEL})
-"""Sent again only where it is certain that nothing came of them: a second run, or an answer that misleads."""
+"""Not repeatable: sent again only where it is certain that nothing came of them, for fear of a second run."""
 ENDS_FOLLOWING: Final = frozenset({Failure.HTTP_401, Failure.HTTP_403})
 """What no further look can mend."""
 
@@ -284,7 +285,7 @@ class Budget:
         self._ends: float | None = None
 
     def left(self, now: float) -> float:
-        """Seconds that are left after a failure, in monotonic seconds."""
+        """Seconds that are left now, in monotonic seconds, after a failure; the first one sets it running."""
         if self._ends is None:
             self._ends = now + self._length
         return self._ends - now
