@@ -206,7 +206,7 @@ class Wire(ABC):
                 self._gate.hold(self._clock.monotonic(), wait)
 
     def _retry_arguments(self) -> dict[str, Any]:
-        # How long is for `Limits` to say: stamina would first sleep, however long, and look at its own timeout after that.
+        # How long is for `Limits` to say: stamina looks at its own timeout only after a pause, however long that was.
         return {"on": _backoff, "attempts": self._settings.retries + 1, "timeout": None}
 
     def _refused(self, request: Request, outcome: Response | TransportError) -> bool:
