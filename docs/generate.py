@@ -18,6 +18,7 @@ from flowrunner.backend import OPERATIONS, Backend, Capability
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.config.settings import declared
 from flowrunner.enums import RunState
+from flowrunner.retries import FAILURES, TABLE, Action, Failure, RequestKind
 from flowrunner.states import KINDS, Kind, Rule
 from flowrunner.states import RULES as STATE_RULES
 from flowrunner.testing.conformance.rules import RULES, SECTIONS
@@ -25,6 +26,7 @@ from flowrunner.testing.conformance.rules import RULES, SECTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from flowrunner.retries import Cell
     from flowrunner.states import Meaning
 
 DOCS = Path(__file__).parent
@@ -117,6 +119,38 @@ def exit_codes() -> str:
     return table(("code", "meaning"), ((str(code.value), code.meaning) for code in ExitCode))
 
 
+def retries() -> str:
+    """What is done about each failure, and what is raised, for each kind of request."""
+    rows = [(FAILURES[failure].text, *(_cell_of(kind, failure) for kind in RequestKind)) for failure in Failure]
+    return table(("", *RequestKind), rows)
+
+
+def _cell_of(kind: RequestKind, failure: Failure) -> str:
+    cell = TABLE.get((kind, failure))
+    return "taken as it is" if cell is None else _ACTIONS[cell.action] + _names(cell)
+
+
+_ACTIONS = {
+    Action.AGAIN: "again, then ",
+    Action.NEVER: "",
+    Action.RENEW: "renewed, then ",
+    Action.LATER: "later, then ",
+}
+
+
+def _names(cell: Cell) -> str:
+    return " or ".join(f"`{error.__name__}`" for error in cell.errors)
+
+
+def left_behind() -> str:
+    """What a failure leaves behind at the vendor, and whether it may pass."""
+    rows = [
+        (facts.text, f"`{failure.name}`", facts.trace.value, "yes" if facts.passes else "")
+        for failure, facts in FAILURES.items()
+    ]
+    return table(("", "`Failure`", "what came of it", "may pass soon"), rows)
+
+
 def capabilities() -> str:
     """Who can do what."""
     found = backends()
@@ -164,6 +198,8 @@ PARTS = {
     "capabilities": capabilities,
     "exit_codes": exit_codes,
     "words": words,
+    "retries": retries,
+    "left_behind": left_behind,
     "rules": rules,
     "diagram": diagram,
     "errors": error_table,

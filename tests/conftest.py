@@ -61,7 +61,7 @@ class Vendor:
     """Answers by script: each route has a list of answers, of which the last one stays.
 
     An answer is a status; or a status, a body and perhaps headers (text is HTML, bytes are bytes, anything else is
-    JSON); or an exception; or a function of the request that returns one of these.
+    JSON); or an `httpx.Response`; or an exception; or a function of the request that returns one of these.
     """
 
     def __init__(self) -> None:
@@ -94,6 +94,8 @@ def _path(request: httpx.Request) -> str:
 
 
 def _response(answer: Any) -> httpx.Response:
+    if isinstance(answer, httpx.Response):
+        return answer
     status, body, headers = (*(answer if isinstance(answer, tuple) else (answer,)), b"", {})[:3]
     if isinstance(body, bytes | str):
         return httpx.Response(status, content=body, headers=headers)

@@ -1,8 +1,10 @@
 """Plans as plain generators, and the paths they ask for."""
 
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from flowrunner import plans
 from flowrunner.errors import InvalidRequest, TransportError
 from flowrunner.plans import Call, FileBody, Page, Request, Response, call, path, send
+from flowrunner.retries import RequestKind
 
 
 @pytest.mark.parametrize(
@@ -123,6 +126,37 @@ def test_a_request_is_repeatable_unless_it_says_otherwise():
     assert request.repeatable
     assert not request.anonymous
     assert (request.query, request.headers, request.json, request.content) == ((), {}, None, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"),
+    [
+        ({}, RequestKind.READ),
+        ({"json": {}}, RequestKind.READ),
+        ({"stream": True}, RequestKind.READ),
+        ({"file": FileBody()}, RequestKind.UPLOAD),
+        ({"save_to": Path("x")}, RequestKind.DOWNLOAD),
+        ({"repeatable": False}, RequestKind.SUBMIT),
+        ({"repeatable": False, "file": FileBody()}, RequestKind.SUBMIT),
+        ({"repeatable": False, "kind": RequestKind.CANCEL}, RequestKind.CANCEL),
+    ],
+)
+def test_the_kind_of_a_request(more, kind):
+    """It follows from the request, unless that says it."""
+    assert Request("POST", "/x", **more).kind is kind
+
+
+@pytest.mark.parametrize("kind", RequestKind)
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_a_kind_that_contradicts(repeatable, kind):
+    """What may not be repeated submits or cancels, and nothing else does: a mistake would start two runs."""
+    if repeatable is (kind in {RequestKind.SUBMIT, RequestKind.CANCEL}):
+        with pytest.raises(ValueError, match=f"cannot be of the kind {kind}"):
+            Request("POST", "/x", repeatable=repeatable, kind=kind)
+        with pytest.raises(ValueError, match="may not be repeated"):
+            evolve(Request("GET", "/x"), repeatable=False)
+    else:
+        assert Request("POST", "/x", repeatable=repeatable, kind=kind).kind is kind
 
 
 def test_contents_are_not_in_representations():

@@ -24,6 +24,7 @@ from flowrunner.errors import (
     VendorError,
 )
 from flowrunner.plans import send
+from flowrunner.retries import answered, failure_in, leaves_open, may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,8 +37,6 @@ T = TypeVar("T")
 
 KEPT: Final = 500
 """Characters of a senseless answer that an error keeps."""
-PROXY_FAILURES: Final = range(520, 531)
-"""What a well-known proxy answers when it could not read its server's answer, and does not say how far it came."""
 MAX_RETRY_AFTER: Final = 3600.0
 """No server may silence us for longer, in seconds."""
 
@@ -102,7 +101,8 @@ def error_for(response: Response, vendor_message: str | None = None) -> Flowrunn
         to = response.headers.get("location", "nowhere")
         return senseless(response, f"with a redirect to {to}, which is not followed,")
     if 400 <= status < 500 and vendor_message is not None:
-        transient = status in {408, 425}
+        failure = answered(status)
+        transient = failure is not None and may_pass(failure)
         return InvalidRequest(f"the vendor refused the request (HTTP {status}){said}", transient=transient, **context)
     return senseless(response, "with something else")
 
@@ -153,14 +153,8 @@ def submit_once(request: Request, read: Callable[[Response], T]) -> Plan[T]:
 
 
 def _leaves_open(error: FlowrunnerError) -> bool:
-    """Whether the vendor may have started a run all the same.
-
-    A 500 in the vendor's own words is an answer; one without them may come from a proxy, or from a crash halfway.
-    """
+    """Whether the vendor may have started a run all the same."""
     if isinstance(error, TransportError):
         return error.maybe_arrived
-    if isinstance(error, ProtocolError) and (error.http_status is None or 200 <= error.http_status < 300):
-        return True
-    if error.http_status == 500:
-        return error.vendor_message is None
-    return error.http_status in {408, 502, 504} or (error.http_status or 0) in PROXY_FAILURES
+    failure = failure_in(error)
+    return failure is not None and leaves_open(failure)

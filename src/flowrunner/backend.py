@@ -160,6 +160,11 @@ class Settings:
     retries: int = setting(
         "How often a request that may be repeated is sent again.", default=3, validator=_not_negative
     )
+    retry_budget: float = setting(
+        "Seconds from an operation's first failure on in which its requests are sent again.",
+        default=120.0,
+        validator=_not_negative,
+    )
     ca_file: str | None = setting("A file of certificate authorities to trust instead of the usual ones.", default=None)
     proxy: str | None = setting(
         "Address of a proxy; else the environment's, except for loopback.", default=None, shown=False

@@ -20,6 +20,7 @@ from flowrunner.operations import Operations
 from flowrunner.operations.listing import Selection
 from flowrunner.operations.steps import Ask
 from flowrunner.plans import Request
+from flowrunner.retries import Budget
 
 if TYPE_CHECKING:
     import os
@@ -100,8 +101,11 @@ class _ClientBase:
             self._operations.context.located(error)
             raise
 
-    def _deadline(self, asked: Ask[Any]) -> float | None:
-        return None if asked.at_most is None else self._clock.monotonic() + asked.at_most
+    def _limits(self, asked: Ask[Any]) -> dict[str, Any]:
+        """What holds for all requests of a plan together."""
+        deadline = None if asked.at_most is None else self._clock.monotonic() + asked.at_most
+        budget = Budget(self._connection.settings.retry_budget)
+        return {"retry": asked.retry, "deadline": deadline, "budget": budget}
 
     def _reloaded(self) -> Backend:
         settings = self._connection.reload()
@@ -330,12 +334,12 @@ class Client(_ClientBase):
 
     def _step(self, step: Ask[Any] | Pause) -> Any:
         if isinstance(step, Ask):
-            return drive(step.plan, partial(self._send, step, self._deadline(step)))
+            return drive(step.plan, partial(self._send, self._limits(step)))
         return self._clock.sleep(step.seconds)
 
-    def _send(self, asked: Ask[Any], deadline: float | None, step: Step) -> Any:
+    def _send(self, limits: Mapping[str, Any], step: Step) -> Any:
         if isinstance(step, Request):
-            return self._session.send(step, retry=asked.retry, deadline=deadline)
+            return self._session.send(step, **limits)
         return step.function()
 
 
@@ -653,12 +657,12 @@ class AsyncClient(_ClientBase):
 
     async def _step(self, step: Ask[Any] | Pause) -> Any:
         if isinstance(step, Ask):
-            return await adrive(step.plan, partial(self._send, step, self._deadline(step)))
+            return await adrive(step.plan, partial(self._send, self._limits(step)))
         return await self._clock.asleep(step.seconds)
 
-    async def _send(self, asked: Ask[Any], deadline: float | None, step: Step) -> Any:
+    async def _send(self, limits: Mapping[str, Any], step: Step) -> Any:
         if isinstance(step, Request):
-            return await self._session.send(step, retry=asked.retry, deadline=deadline)
+            return await self._session.send(step, **limits)
         import asyncio
 
         return await asyncio.to_thread(step.function)

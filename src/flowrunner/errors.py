@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from flowrunner.models import RunRef, RunResult, RunStatus
+    from flowrunner.retries import Failure
 
 __all__ = [
     "AuthenticationError",
@@ -248,11 +249,13 @@ class TransportError(FlowrunnerError):
 
     Attributes:
         maybe_arrived: whether the request may have reached the vendor all the same.
+        failure: what failed, see `flowrunner.retries`; None where that is not known.
     """
 
-    def __init__(self, message: str, *, maybe_arrived: bool, **context: Any) -> None:
+    def __init__(self, message: str, *, maybe_arrived: bool, failure: Failure | None = None, **context: Any) -> None:
         super().__init__(message, **{"transient": True, **context})
         self.maybe_arrived = maybe_arrived
+        self.failure = failure
 
 
 class SubmissionUncertain(FlowrunnerError):

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from flowrunner.errors import (
-    AuthenticationError,
     ClientClosed,
     ConfigError,
     InvalidRequest,
     JournalError,
-    PermissionDenied,
     RunNotFound,
     UnsupportedOperation,
 )
+from flowrunner.retries import TABLE, Action, RequestKind, failure_in
 
 if TYPE_CHECKING:
     from flowrunner.backend import Settings
@@ -24,6 +23,16 @@ __all__ = ["Contact", "HoldTrust", "ends_following", "pause_after"]
 SHARE_OF_AGE: Final = 0.1
 """A run that is as old as ten of these is looked at again after one: seen late by a tenth of its length, at most."""
 
+NO_FAILED_LOOK: Final = (
+    ClientClosed,
+    ConfigError,
+    InvalidRequest,
+    JournalError,
+    RunNotFound,
+    UnsupportedOperation,
+)
+"""What is not about a request that failed: an answer about the run, or our own mistake."""
+
 
 def pause_after(age: float, settings: Settings) -> float:
     """Seconds until the next look at a run of this age (in seconds)."""
@@ -32,13 +41,10 @@ def pause_after(age: float, settings: Settings) -> float:
 
 def ends_following(error: FlowrunnerError) -> bool:
     """Whether a failed look is one that looking again cannot mend."""
-    if isinstance(error, InvalidRequest):
-        return error.http_status is None
-    if isinstance(error, PermissionDenied):
-        return not error.transient
-    return isinstance(
-        error, AuthenticationError | RunNotFound | ClientClosed | ConfigError | JournalError | UnsupportedOperation
-    )
+    failure = failure_in(error)
+    if failure is None or isinstance(error, RunNotFound):
+        return isinstance(error, NO_FAILED_LOOK)
+    return TABLE[RequestKind.LOOK, failure].action is not Action.LATER
 
 
 class Contact:

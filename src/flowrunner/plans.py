@@ -18,9 +18,10 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from flowrunner.errors import InvalidRequest
+from flowrunner.retries import ACTS, RequestKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -46,7 +47,8 @@ T = TypeVar("T")
 
 
 Lines: TypeAlias = "Iterator[str] | AsyncIterator[str]"
-"""Lines of text. Those of a response are asynchronous for an `AsyncClient`, which takes plain ones, too."""
+"""Lines of text. Those of a response are asynchronous for an `AsyncClient`, which takes plain ones, too; whoever leaves
+plain ones waits for the next line, so lines that may be long in coming are better of both kinds."""
 
 
 CHUNK: Final = 256 * 1024
@@ -92,6 +94,20 @@ class FileBody:
             yield self.after
 
 
+def _fits(request: Request, _attribute: object, kind: RequestKind) -> None:
+    if request.repeatable is (kind in ACTS):
+        asked_twice = "may be repeated" if request.repeatable else "may not be repeated"
+        raise ValueError(f"a request that {asked_twice} cannot be of the kind {kind}")
+
+
+def _kind_of(request: Request) -> RequestKind:
+    if not request.repeatable:
+        return RequestKind.SUBMIT
+    if request.save_to is not None:
+        return RequestKind.DOWNLOAD
+    return RequestKind.READ if request.file is None else RequestKind.UPLOAD
+
+
 @frozen
 class Request:
     """An HTTP request, as plain data.
@@ -112,6 +128,8 @@ class Request:
         stream: hand out a successful answer's text line by line, as it comes.
         progress: called with the bytes that have gone through, and those there are in all, where that is known.
         anonymous: send no credentials.
+        kind: what it is for, which decides what is done when it fails, see `flowrunner.retries`. Only CANCEL has to be
+            said, of what is not repeatable and starts no run; the other kinds follow from the rest.
     """
 
     method: str
@@ -127,6 +145,7 @@ class Request:
     stream: bool = False
     progress: Progress | None = None
     anonymous: bool = False
+    kind: RequestKind = field(default=Factory(_kind_of, takes_self=True), validator=_fits)
 
 
 @frozen

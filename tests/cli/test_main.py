@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
+import importlib
 import subprocess
 import sys
 
@@ -123,16 +123,14 @@ def test_without_the_simulators_extra_its_commands_say_what_to_install(cli, monk
     assert 'pip install "flowrunner[simulator]"' in ended.stderr
 
 
-def test_python_m_flowrunner_is_the_same_command(monkeypatch, capsys):
+def test_python_m_flowrunner_is_the_same_command():
     """For whoever has the package and not the script on the path."""
-    monkeypatch.setattr(sys, "argv", ["flowrunner", "--version"])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module("flowrunner", run_name="__main__")
+    command = [sys.executable, "-m", "flowrunner", "--version"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
 
-    assert ended.value.code == 0
-    assert f"flowrunner {flowrunner.__version__}\n" == capsys.readouterr().out
+    assert f"flowrunner {flowrunner.__version__}\n" == ended.stdout
 
 
 def test_importing_the_main_module_does_nothing():
     """Only running it runs the command."""
-    assert runpy.run_module("flowrunner.__main__", run_name="elsewhere")["main"] is cli_package.main
+    assert importlib.import_module("flowrunner.__main__").main is cli_package.main

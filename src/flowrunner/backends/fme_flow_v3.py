@@ -79,6 +79,7 @@ from flowrunner.errors import (
 )
 from flowrunner.models import FlowInfo, FlowSpec, Health, ParameterKind
 from flowrunner.plans import Page, Request, path, send
+from flowrunner.retries import RequestKind
 from flowrunner.secret import MASK
 from flowrunner.states import Observation
 
@@ -435,7 +436,9 @@ class FmeFlowV3(Backend):
         """`DELETE .../queued/{id}`, then `.../running/{id}`: 404 for a job that is not in it (observed)."""
         for section in ("queued", "running", "active"):  # it may have moved on between the first two
             address = API + path("transformations", "jobs", section, id_of(ref))
-            response = yield from cancel_once(self, ref, Request("DELETE", address, repeatable=False))
+            response = yield from cancel_once(
+                self, ref, Request("DELETE", address, repeatable=False, kind=RequestKind.CANCEL)
+            )
             if isinstance(response, CancelAnswer):
                 return response
             if response.is_success:

@@ -75,6 +75,7 @@ from flowrunner.errors import (
 )
 from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health
 from flowrunner.plans import Page, Request, path, send
+from flowrunner.retries import RequestKind
 from flowrunner.states import Observation, fold
 
 if TYPE_CHECKING:
@@ -376,7 +377,7 @@ class FmeFlowV4(Backend):
 
     def cancel(self, ref: RunRef) -> Plan[CancelAnswer]:
         """`POST /jobs/{id}/cancel`: 204, or 422 for a job that has ended and for one that does not exist (observed)."""
-        request = Request("POST", API + path("jobs", id_of(ref), "cancel"), repeatable=False)
+        request = Request("POST", API + path("jobs", id_of(ref), "cancel"), repeatable=False, kind=RequestKind.CANCEL)
         response = yield from cancel_once(self, ref, request)
         if isinstance(response, CancelAnswer):
             return response

@@ -46,6 +46,7 @@ from flowrunner.errors import (
 )
 from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health
 from flowrunner.plans import FileBody, Page, Request, path, send
+from flowrunner.retries import RequestKind
 from flowrunner.secret import Secret
 from flowrunner.states import Meaning, Observation, fold
 
@@ -352,7 +353,8 @@ class SmartFlows(Backend):
     def resume(self, ref: RunRef, answers: Mapping[str, Any]) -> Plan[Observation]:
         """`POST /flows/executions/{id}/progress`: the answers, all of them; what is missing is emptied (documented)."""
         address = EXECUTIONS + path(ref.id or "", "progress")
-        response = yield from send(Request("POST", address, json=dict(answers), repeatable=False))
+        request = Request("POST", address, json=dict(answers), repeatable=False, kind=RequestKind.CANCEL)
+        response = yield from send(request)
         if not response.is_success:
             raise _run_error_in(response, ref)
         if not response.content.strip():  # taken in silence

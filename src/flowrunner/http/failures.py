@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from typing import TYPE_CHECKING, Final
 
 import httpx
 
 from flowrunner.errors import FlowrunnerError, TransportError
+from flowrunner.retries import Failure, leaves_open, may_pass
 
 if TYPE_CHECKING:
     from flowrunner.plans import Request
@@ -15,37 +18,62 @@ __all__ = ["FAILURES", "never_sent", "too_early", "translate"]
 
 NO_ADDRESS: Final = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)
 """Nothing can be sent there; the last is how resolvers refuse a name."""
-NEVER_SENT: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    *NO_ADDRESS,
-)
-"""The connection was never made, or the request never left."""
 FAILURES: Final = (httpx.HTTPError, httpx.StreamError, *NO_ADDRESS)
+_CAUSES: Final = (
+    (ssl.SSLCertVerificationError, Failure.CERTIFICATE),
+    (ssl.SSLError, Failure.TLS),
+    (socket.gaierror, Failure.DNS),
+)
+"""What the system's error says of a connection that was not made."""
+_ERRORS: Final = (
+    *((each, Failure.ADDRESS) for each in NO_ADDRESS),
+    (httpx.ConnectTimeout, Failure.CONNECT_TIMEOUT),
+    (httpx.PoolTimeout, Failure.NO_CONNECTION),
+    (httpx.TimeoutException, Failure.READ_TIMEOUT),
+    (httpx.ProxyError, Failure.PROXY),
+)
+_ADVICE: Final = {
+    Failure.CERTIFICATE: "Its certificate is not trusted: if it is signed by your own authority, set ca_file",
+    Failure.PROXY: "Check the setting `proxy`, or the environment's",
+    Failure.NO_CONNECTION: "Raise max_connections, or the setting `timeout` if the server is slow",
+    Failure.READ_TIMEOUT: "If the server is slow, raise the setting `timeout`",
+    Failure.RESET_BEFORE: "The connection broke; try again",
+    Failure.RESET_AFTER: "The connection broke; try again",
+}
+_CHECK: Final = "Check base_url, that the server runs, and that this machine may reach it"
 
 
-def translate(error: Exception, request: Request, url: httpx.URL) -> TransportError:
-    """Our error for httpx's, which is not chained: frames of the HTTP library hold the credential."""
-    text = str(error)
-    permanent = isinstance(error, NO_ADDRESS) or "CERTIFICATE" in text
+def translate(error: Exception, request: Request, url: httpx.URL, *, began: bool = False) -> TransportError:
+    """Our error for httpx's, which is not chained: frames of the HTTP library hold the credential.
+
+    Args:
+        error: httpx's.
+        request: what was to be sent.
+        url: where to.
+        began: whether an answer had begun to come.
+    """
+    failure = _failure_of(error, began=began)
     return TransportError(
         f"no answer from {url.scheme}://{url.netloc.decode('ascii')} to {request.method} {url.path}: "
-        f"{text.rstrip('.') or type(error).__name__}. {_advice(error, text)}",
-        maybe_arrived=not isinstance(error, NEVER_SENT),
-        transient=not permanent,
+        f"{str(error).rstrip('.') or type(error).__name__}. {_ADVICE.get(failure, _CHECK)}",
+        maybe_arrived=leaves_open(failure),
+        failure=failure,
+        transient=may_pass(failure),
     )
 
 
-def _advice(error: Exception, text: str) -> str:
-    if "CERTIFICATE" in text:
-        return "Its certificate is not trusted: if it is signed by your own authority, set ca_file"
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, *NO_ADDRESS)):
-        return "Check base_url, that the server runs, and that this machine may reach it"
-    if isinstance(error, httpx.TimeoutException):
-        return "If the server is slow, raise the setting `timeout`"
-    return "The connection broke; try again"
+def _failure_of(error: Exception, *, began: bool) -> Failure:
+    if isinstance(error, httpx.ConnectError):
+        return _of_connection(error)
+    of_kind = (failure for kind, failure in _ERRORS if isinstance(error, kind))
+    return next(of_kind, Failure.RESET_AFTER if began else Failure.RESET_BEFORE)
+
+
+def _of_connection(error: BaseException | None) -> Failure:
+    """Why a connection was not made: the system's error is beneath those of the HTTP library."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return next((failure for kind, failure in _CAUSES if isinstance(error, kind)), Failure.REFUSED)
 
 
 def too_early(pause: float) -> TransportError:
@@ -53,7 +81,8 @@ def too_early(pause: float) -> TransportError:
     return TransportError(
         f"nothing was sent, for {pause:g} s more the vendor asked for silence, or requests_per_second wants it: "
         "wait so long",
-        maybe_arrived=False,
+        maybe_arrived=leaves_open(Failure.NO_TURN),
+        failure=Failure.NO_TURN,
         retry_after=pause,
     )
 
@@ -62,7 +91,8 @@ def never_sent(error: FlowrunnerError) -> TransportError:
     """What a login that failed is to the request it was for, a submission perhaps: that one was never sent."""
     return TransportError(
         f"the login failed, and nothing else was sent: {error.message}",
-        maybe_arrived=False,
+        maybe_arrived=leaves_open(Failure.LOGIN),
+        failure=Failure.LOGIN,
         http_status=error.http_status,
         vendor_message=error.vendor_message,
         retry_after=error.retry_after,

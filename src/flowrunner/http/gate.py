@@ -25,6 +25,12 @@ class Gate:
                 self._opens = due + self._interval
         return due - now
 
+    def copy(self) -> Gate:
+        """One that stands as this does, with a lock of its own."""
+        gate = Gate(None)
+        gate._interval, gate._opens = self._interval, self._opens
+        return gate
+
     def hold(self, now: float, seconds: float) -> None:
         """Let nothing pass for so many seconds."""
         with self._lock:

@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from flowrunner.drive import adrive, drive
-from flowrunner.errors import (
-    ProtocolError,
-    TransportError,
-    VendorError,
-)
+from flowrunner.errors import ProtocolError, TransportError, VendorError
 from flowrunner.files import Partial
 from flowrunner.plans import Request, Response
+from flowrunner.retries import Budget, RequestKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
 
 from flowrunner.http.bodies import Body, Meter, length_of
 from flowrunner.http.failures import FAILURES, never_sent, translate
-from flowrunner.http.wire import Again, Wire
+from flowrunner.http.wire import Again, Limits, Wire
 
 __all__ = ["AsyncHttpSession", "HttpSession"]
 
@@ -40,13 +37,16 @@ class HttpSession(Wire):
         super().__init__(backend, **arguments)
         self._renewal = threading.Lock()
 
-    def send(self, request: Request, *, retry: bool = True, deadline: float | None = None) -> Response:
+    def send(
+        self, request: Request, *, retry: bool = True, deadline: float | None = None, budget: Budget | None = None
+    ) -> Response:
         """Send a request.
 
         Args:
             request: what to send.
-            retry: send it again where that can do no harm and may help.
+            retry: send it again where the table says so; else it is a look, and for the caller to ask again.
             deadline: when the answer must be there, in monotonic seconds, if that is sooner than the request allows.
+            budget: the operation's, for sending again; one of its own if None.
 
         Returns:
             The answer, of whatever status.
@@ -54,17 +54,28 @@ class HttpSession(Wire):
         Raises:
             TransportError: there was none.
         """
+        within = Limits(budget or Budget(self._settings.retry_budget), deadline)
+        outcome = self._ask(request, deadline)
+        if self._again(request.kind if retry else RequestKind.LOOK, outcome, within) is not False:
+            outcome = self._retry(request, outcome, within)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
+
+    def _ask(self, request: Request, deadline: float | None) -> Response | TransportError:
+        """Send it once, and once more where the credential was refused and there is another now."""
+        self._check_open()
         if self._must_log_in(request):
             self._renew(self._credentials, deadline)
         used = self._credentials
         outcome = self._try(request, deadline)
         if self._refused(request, outcome) and self._renew(used, deadline):
             outcome = self._try(request, deadline)
-        if retry and self._again(request, outcome) is not False:
-            outcome = self._retry(request, outcome, deadline)
-        if isinstance(outcome, TransportError):
-            raise outcome
         return outcome
+
+    def _forked(self) -> None:
+        super()._forked()
+        self._renewal = threading.Lock()
 
     def _renew(self, used: Mapping[str, Secret], deadline: float | None) -> bool:
         """Get the credential anew, one caller for all; whether there is another than the one that was used."""
@@ -89,17 +100,15 @@ class HttpSession(Wire):
             raise outcome
         return outcome
 
-    def _retry(
-        self, request: Request, outcome: Response | TransportError, deadline: float | None
-    ) -> Response | TransportError:
+    def _retry(self, request: Request, outcome: Response | TransportError, within: Limits) -> Response | TransportError:
         import stamina
 
         try:
             for attempt in stamina.retry_context(**self._retry_arguments()):
                 with attempt:
                     if attempt.num > 1:
-                        outcome = self._try(request, deadline)
-                    self._ask_again(request, outcome)
+                        outcome = self._ask(request, within.deadline)
+                    self._ask_again(request.kind, outcome, within)
         except Again:
             pass  # all attempts are used up: the last outcome counts
         return outcome
@@ -113,8 +122,10 @@ class HttpSession(Wire):
             self._clock.sleep(pause)
         limit = self._limit(request, deadline)
         wire = self._build(request, limit)
+        began = False
         try:
             answer = self._transport(request, wire.url).handle_request(wire)
+            began = True
             if request.stream and answer.is_success:
                 return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
             try:
@@ -122,7 +133,7 @@ class HttpSession(Wire):
             finally:
                 answer.close()
         except FAILURES as error:
-            outcome = translate(error, request, wire.url)
+            outcome = translate(error, request, wire.url, began=began)
         self._note(outcome)
         return outcome
 
@@ -150,7 +161,7 @@ class HttpSession(Wire):
         try:
             yield from answer.iter_lines()
         except FAILURES as error:
-            failure = translate(error, request, url)
+            failure = translate(error, request, url, began=True)
         finally:
             answer.close()
         if failure is not None:
@@ -180,18 +191,27 @@ class AsyncHttpSession(Wire):
         super().__init__(backend, **arguments)
         self._renewal = asyncio.Lock()
 
-    async def send(self, request: Request, *, retry: bool = True, deadline: float | None = None) -> Response:
+    async def send(
+        self, request: Request, *, retry: bool = True, deadline: float | None = None, budget: Budget | None = None
+    ) -> Response:
         """As `HttpSession.send`."""
+        within = Limits(budget or Budget(self._settings.retry_budget), deadline)
+        outcome = await self._ask(request, deadline)
+        if self._again(request.kind if retry else RequestKind.LOOK, outcome, within) is not False:
+            outcome = await self._retry(request, outcome, within)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
+
+    async def _ask(self, request: Request, deadline: float | None) -> Response | TransportError:
+        """Send it once, and once more where the credential was refused and there is another now."""
+        self._check_open()
         if self._must_log_in(request):
             await self._renew(self._credentials, deadline)
         used = self._credentials
         outcome = await self._try(request, deadline)
         if self._refused(request, outcome) and await self._renew(used, deadline):
             outcome = await self._try(request, deadline)
-        if retry and self._again(request, outcome) is not False:
-            outcome = await self._retry(request, outcome, deadline)
-        if isinstance(outcome, TransportError):
-            raise outcome
         return outcome
 
     async def _renew(self, used: Mapping[str, Secret], deadline: float | None) -> bool:
@@ -219,7 +239,7 @@ class AsyncHttpSession(Wire):
         return outcome
 
     async def _retry(
-        self, request: Request, outcome: Response | TransportError, deadline: float | None
+        self, request: Request, outcome: Response | TransportError, within: Limits
     ) -> Response | TransportError:
         import stamina
 
@@ -227,8 +247,8 @@ class AsyncHttpSession(Wire):
             async for attempt in stamina.retry_context(**self._retry_arguments()):
                 with attempt:
                     if attempt.num > 1:
-                        outcome = await self._try(request, deadline)
-                    self._ask_again(request, outcome)
+                        outcome = await self._ask(request, within.deadline)
+                    self._ask_again(request.kind, outcome, within)
         except Again:
             pass  # all attempts are used up: the last outcome counts
         return outcome
@@ -242,8 +262,10 @@ class AsyncHttpSession(Wire):
             await self._clock.asleep(pause)
         limit = self._limit(request, deadline)
         wire = self._build(request, limit)
+        began = False
         try:
             answer = await self._transport(request, wire.url).handle_async_request(wire)
+            began = True
             if request.stream and answer.is_success:
                 return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
             try:
@@ -251,7 +273,7 @@ class AsyncHttpSession(Wire):
             finally:
                 await answer.aclose()
         except FAILURES as error:
-            outcome = translate(error, request, wire.url)
+            outcome = translate(error, request, wire.url, began=began)
         self._note(outcome)
         return outcome
 
@@ -282,7 +304,7 @@ class AsyncHttpSession(Wire):
             async for line in answer.aiter_lines():
                 yield line
         except FAILURES as error:
-            failure = translate(error, request, url)
+            failure = translate(error, request, url, began=True)
         finally:
             await answer.aclose()
         if failure is not None:

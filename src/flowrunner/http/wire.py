@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import httpx
+from attrs import frozen
 
 from flowrunner import __version__
 from flowrunner.answers import retry_after
@@ -17,6 +18,7 @@ from flowrunner.errors import (
     TransportError,
 )
 from flowrunner.plans import Request, Response
+from flowrunner.retries import TABLE, Action, answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from flowrunner.clock import Clock
     from flowrunner.models import Progress
     from flowrunner.plans import FileBody
+    from flowrunner.retries import Budget, Failure, RequestKind
     from flowrunner.secret import Secret
 
 
@@ -33,7 +36,7 @@ from flowrunner.http.bodies import json_bytes
 from flowrunner.http.failures import too_early
 from flowrunner.http.gate import Gate
 
-__all__ = ["Again", "Wire"]
+__all__ = ["Again", "Limits", "Wire"]
 
 T = TypeVar("T")
 
@@ -47,8 +50,24 @@ LEAST_WAIT: Final = 0.1
 """Seconds a request that is sent at all waits for its answer."""
 PATIENCE: Final = 60.0
 """Seconds a call waits for its turn or for a `Retry-After`, at most; a longer wait is for the caller to decide on."""
-PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses after which asking again may help."""
+
+
+@frozen
+class Limits:
+    """How long sending again may go on.
+
+    Attributes:
+        budget: the operation's.
+        deadline: when the answer must be there, in monotonic seconds; None for no such time.
+    """
+
+    budget: Budget
+    deadline: float | None
+
+    def left(self, now: float) -> float:
+        """Seconds that are left after a failure."""
+        left = self.budget.left(now)
+        return left if self.deadline is None else min(left, self.deadline - now)
 
 
 class Again(Exception):
@@ -134,10 +153,15 @@ class Wire(ABC):
         if self._closed:
             raise ClientClosed("the client is closed: connect again")
         if self._pid != os.getpid():
-            # A connection that parent and child share would mix up their answers. The parent's are not closed here:
-            # that would end its TLS sessions.
-            self._transports = {}
-            self._pid = os.getpid()
+            self._forked()
+
+    def _forked(self) -> None:
+        """Begin anew in a child process."""
+        # A connection that parent and child share would mix up their answers. The parent's are not closed here: that
+        # would end its TLS sessions. A lock may have been held by a thread that is not in the child.
+        self._transports = {}
+        self._gate = self._gate.copy()
+        self._pid = os.getpid()
 
     def _transport_key(self, request: Request, url: httpx.URL) -> tuple[str | None, bool]:
         return self._settings.proxy or environment_proxy(url.scheme, url.host), request.repeatable
@@ -158,25 +182,19 @@ class Wire(ABC):
             problem = str(error)
         raise ConfigError(f"the proxy cannot be used: {problem}. Set `proxy`, or the environment's")
 
-    def _again(self, request: Request, outcome: Response | TransportError) -> bool | float:
+    def _again(self, kind: RequestKind, outcome: Response | TransportError, within: Limits) -> bool | float:
         """Whether to send it again: False, True after the usual backoff, or the seconds the vendor wants first."""
-        if isinstance(outcome, TransportError):
-            if outcome.retry_after is not None:  # it did not get its turn, nor would it soon
-                return False
-            return outcome.transient and (request.repeatable or not outcome.maybe_arrived)
-        if outcome.status not in PASSING:
+        if _action(kind, outcome) is not Action.AGAIN:
             return False
-        wait = retry_after(outcome.headers)
-        never_acted = outcome.status == 429 or (outcome.status == 503 and wait is not None)
-        if not request.repeatable and not never_acted:
-            return False
-        if wait is not None and wait > PATIENCE:
+        wait = retry_after(outcome.headers) if isinstance(outcome, Response) else None
+        left = within.left(self._clock.monotonic())
+        if left <= 0 or (wait is not None and wait > min(left, PATIENCE)):
             return False
         return True if wait is None else wait
 
-    def _ask_again(self, request: Request, outcome: Response | TransportError) -> None:
+    def _ask_again(self, kind: RequestKind, outcome: Response | TransportError, within: Limits) -> None:
         """Tell stamina, in the way it understands, that asking again may help."""
-        wait = self._again(request, outcome)
+        wait = self._again(kind, outcome, within)
         if wait is not False:
             raise Again(wait)
 
@@ -188,10 +206,11 @@ class Wire(ABC):
                 self._gate.hold(self._clock.monotonic(), wait)
 
     def _retry_arguments(self) -> dict[str, Any]:
+        # How long is for `Limits` to say: stamina looks at its own timeout only after a pause, however long that was.
         return {"on": _backoff, "attempts": self._settings.retries + 1, "timeout": None}
 
     def _refused(self, request: Request, outcome: Response | TransportError) -> bool:
-        return isinstance(outcome, Response) and outcome.status == 401 and not request.anonymous
+        return not request.anonymous and _action(request.kind, outcome) is Action.RENEW
 
     def _must_log_in(self, request: Request) -> bool:
         return self._logs_in and not self._credentials and not request.anonymous
@@ -210,6 +229,20 @@ class Wire(ABC):
         self._learned(credentials.values())
         self._credentials = credentials
         return is_new
+
+
+def _action(kind: RequestKind, outcome: Response | TransportError) -> Action | None:
+    """What the table says; None for a success."""
+    failure = _failure_in(outcome)
+    return None if failure is None else TABLE[kind, failure].action
+
+
+def _failure_in(outcome: Response | TransportError) -> Failure | None:
+    if isinstance(outcome, TransportError):
+        return outcome.failure
+    if outcome.is_success:
+        return None
+    return answered(outcome.status, waits=retry_after(outcome.headers) is not None)
 
 
 def _timeouts(connection: float, read: float) -> dict[str, float]:

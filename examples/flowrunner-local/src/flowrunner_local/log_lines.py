@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, Self
@@ -16,7 +17,7 @@ PAUSE: Final = 0.1
 
 
 class LogLines:
-    """The lines.
+    """The lines, for either client: a plan does not know which of them it works for.
 
     No file stays open between two lines, so nothing has to be closed, and a program may fork meanwhile.
 
@@ -42,6 +43,17 @@ class LogLines:
                 raise StopIteration
             if not self._read_on():
                 time.sleep(PAUSE)
+        return self._lines.popleft()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while not self._lines:
+            if self._is_over:
+                raise StopAsyncIteration
+            if not await asyncio.to_thread(self._read_on):
+                await asyncio.sleep(PAUSE)
         return self._lines.popleft()
 
     def _read_on(self) -> bool:
