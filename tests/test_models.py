@@ -63,6 +63,7 @@ def test_every_value_is_the_name_in_lower_case(cls):
 
 
 MEMBERS = {
+    "ReconcileOutcome": "found not_found candidates unknowable",
     "RunState": "submitting queued running waiting cancelling succeeded failed cancelled lost unknown",
     "WaitReason": "user_input flow_selection external_event paused",
     "Cause": "flow platform interrupted by_us by_other unspecified",

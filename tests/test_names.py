@@ -20,10 +20,7 @@ CONTRACT = [
     "ProtocolError", "TransportError", "SubmissionUncertain", "ContactLost", "WaitTimeout", "RunFailed",
     "RunCancelled", "RunLost", "InputRequired", "UnsupportedOperation", "Notice", "RemoteFile", "Reconciliation",
     "ReconcileOutcome",
-    *[
-        pytest.param(name, marks=pytest.mark.xfail(reason="comes with a later version"))
-        for name in ("MapItem",)
-    ],
+    "MapItem",
 ]  # fmt: skip
 
 TREE = ast.parse(Path(flowrunner.__file__).read_text(encoding="utf-8"))

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from flowrunner.models import FlowInfo as FlowInfo
     from flowrunner.models import FlowSpec as FlowSpec
     from flowrunner.models import Health as Health
+    from flowrunner.models import MapItem as MapItem
     from flowrunner.models import ParameterKind as ParameterKind
     from flowrunner.models import ParameterSpec as ParameterSpec
     from flowrunner.models import Reconciliation as Reconciliation
@@ -87,8 +88,8 @@ _HOMES = {
         "UnknownWord",
     ],
     "models": [
-        "Artifact", "AsyncArtifact", "FlowInfo", "FlowSpec", "Health", "ParameterKind", "ParameterSpec",
-        "Reconciliation", "RemoteFile", "RunRef", "RunResult", "RunStatus", "SubmitOptions",
+        "Artifact", "AsyncArtifact", "FlowInfo", "FlowSpec", "Health", "MapItem", "ParameterKind",
+        "ParameterSpec", "Reconciliation", "RemoteFile", "RunRef", "RunResult", "RunStatus", "SubmitOptions",
     ],
 }  # fmt: skip
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}

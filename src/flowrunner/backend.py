@@ -474,6 +474,9 @@ class Backend:
     def list_runs(self, query: RunQuery, cursor: Any = None) -> Plan[Page[Listed]]:
         """One page of runs, newest first (LIST_RUNS). `cursor` is the `next` of the page before.
 
+        With BULK, many runs are followed by it: those of live states, and those of final ones since some moment, in
+        pages as large as the vendor gives.
+
         With RECONCILE, a run whose submission is uncertain is looked for here: by `Listed.key` where the vendor carries
         keys, else by flow and time, so the runs show when they were queued, started or ended.
 

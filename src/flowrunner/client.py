@@ -5,7 +5,7 @@ The sync and the async classes stand side by side and differ in `await` alone; r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -14,8 +14,8 @@ from attrs import asdict
 
 from flowrunner.clock import SystemClock
 from flowrunner.drive import adrive, drive
-from flowrunner.errors import FlowrunnerError
-from flowrunner.models import Artifact, AsyncArtifact
+from flowrunner.errors import FlowrunnerError, InvalidRequest
+from flowrunner.models import Artifact, AsyncArtifact, MapItem
 from flowrunner.operations import Operations
 from flowrunner.operations.listing import Selection
 from flowrunner.operations.steps import Ask
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         RunStatus,
         SubmitOptions,
     )
+    from flowrunner.operations.mapping import Ended
     from flowrunner.operations.records import RunRecord
     from flowrunner.operations.steps import Operation, Pause
     from flowrunner.plans import Step
@@ -282,6 +283,70 @@ class Client(_ClientBase):
         """Remove a file from the vendor that `upload`, or a submission, brought there. It may be gone already."""
         self._perform(self._operations.files.remove(file))
 
+    def as_completed(self, runs: Iterable[Run], *, timeout: float | timedelta | None = None) -> Iterator[Run]:
+        """The runs in the order in which they come to their ends; many of them cost the vendor little more than one.
+
+        A run that waits for a person comes, too: without an answer it will not go on. Details are not fetched.
+
+        Args:
+            runs: of this client.
+            timeout: seconds (or a timedelta) for all of them.
+
+        Raises:
+            WaitTimeout: as `Run.wait`.
+            ContactLost: as `Run.wait`.
+            InvalidRequest: a run has no id, or is another client's.
+        """
+        mine = self._locally(lambda: _by_record(self, runs))
+        together = self._locally(lambda: self._operations.together(mine, timeout))
+
+        def completed() -> Iterator[Run]:
+            while (record := self._perform(together.next())) is not None:
+                yield from mine[record]
+
+        return completed()
+
+    def wait_all(self, runs: Iterable[Run], *, timeout: float | timedelta | None = None) -> list[Run]:
+        """The runs, when all of them have come to their ends; as `as_completed`, in the order they were given in."""
+        given = list(runs)
+        for _ in self.as_completed(given, timeout=timeout):
+            pass
+        return given
+
+    def map(
+        self, flow: str, parameter_sets: Iterable[Mapping[str, Any] | None], *, max_in_flight: int = 8
+    ) -> Iterator[MapItem]:
+        """Run a flow for each set of parameters, so many at a time, and give what became of each as it ends.
+
+        Nothing is raised for an item and none is lost: what went wrong is in its `error`. How a run ended is in
+        `run.status`. A set is taken from the iterable when there is room for its run. Whoever stops taking items stops
+        starting runs; those that were started go on.
+
+        Args:
+            flow: what to run.
+            parameter_sets: each as `submit` takes it.
+            max_in_flight: how many runs may live at once.
+
+        Raises:
+            InvalidRequest: `max_in_flight` is less than 1.
+        """
+        mapped = self._locally(lambda: self._operations.mapped(flow, max_in_flight))
+
+        def items() -> Iterator[MapItem]:
+            for index, parameters in enumerate(parameter_sets):
+                yield from self._item(mapped.start(index, parameters))
+                if mapped.is_full:  # before another set is taken
+                    yield from self._item(mapped.next())
+            while ended := list(self._item(mapped.next())):
+                yield from ended
+
+        return items()
+
+    def _item(self, operation: Operation[Ended | None]) -> Iterator[MapItem]:
+        if (ended := self._perform(operation)) is not None:
+            run = None if ended.record is None else Run(self, ended.record)
+            yield MapItem(ended.index, ended.parameters, run, ended.error)
+
     def recover(self) -> list[Run]:
         """The runs that the journal knows and has not seen end, oldest first, as they stood last.
 
@@ -507,6 +572,25 @@ class Run(_RunBase):
         return self._client._perform(operation, self.ref)  # noqa: SLF001 - as above
 
 
+def _by_record(client: _ClientBase, runs: Iterable[Any]) -> dict[RunRecord, list[Any]]:
+    """The runs by what is known of them: two may be of one record, and each is to come."""
+    found: dict[RunRecord, list[Any]] = {}
+    for run in runs:
+        if run._client is not client:  # noqa: SLF001 - a run is part of its client
+            raise InvalidRequest(f"{run.ref} belongs to another client: have each client wait for its own")
+        found.setdefault(run._record, []).append(run)  # noqa: SLF001 - as above
+    return found
+
+
+async def _asynchronously(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
 class AsyncClient(_ClientBase):
     """As `Client`, for one event loop: methods are awaited, iterators are asynchronous."""
 
@@ -608,6 +692,62 @@ class AsyncClient(_ClientBase):
     async def remove(self, file: RemoteFile) -> None:
         """As `Client.remove`."""
         await self._perform(self._operations.files.remove(file))
+
+    def as_completed(
+        self, runs: Iterable[AsyncRun], *, timeout: float | timedelta | None = None
+    ) -> AsyncIterator[AsyncRun]:
+        """As `Client.as_completed`."""
+        mine = self._locally(lambda: _by_record(self, runs))
+        together = self._locally(lambda: self._operations.together(mine, timeout))
+
+        async def completed() -> AsyncIterator[AsyncRun]:
+            while (record := await self._perform(together.next())) is not None:
+                for run in mine[record]:
+                    yield run
+
+        return completed()
+
+    async def wait_all(
+        self,
+        runs: Iterable[AsyncRun],
+        *,
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - as above
+    ) -> list[AsyncRun]:
+        """As `Client.wait_all`."""
+        given = list(runs)
+        async for _ in self.as_completed(given, timeout=timeout):
+            pass
+        return given
+
+    def map(
+        self,
+        flow: str,
+        parameter_sets: Iterable[Mapping[str, Any] | None] | AsyncIterable[Mapping[str, Any] | None],
+        *,
+        max_in_flight: int = 8,
+    ) -> AsyncIterator[MapItem]:
+        """As `Client.map`; the sets may come asynchronously."""
+        mapped = self._locally(lambda: self._operations.mapped(flow, max_in_flight))
+
+        async def items() -> AsyncIterator[MapItem]:
+            index = 0
+            async for parameters in _asynchronously(parameter_sets):
+                async for item in self._item(mapped.start(index, parameters)):
+                    yield item
+                if mapped.is_full:
+                    async for item in self._item(mapped.next()):
+                        yield item
+                index += 1
+            while ended := [item async for item in self._item(mapped.next())]:
+                for item in ended:
+                    yield item
+
+        return items()
+
+    async def _item(self, operation: Operation[Ended | None]) -> AsyncIterator[MapItem]:
+        if (ended := await self._perform(operation)) is not None:
+            run = None if ended.record is None else AsyncRun(self, ended.record)
+            yield MapItem(ended.index, ended.parameters, run, ended.error)
 
     async def recover(self) -> list[AsyncRun]:
         """As `Client.recover`."""

@@ -29,6 +29,7 @@ __all__ = [
     "FlowInfo",
     "FlowSpec",
     "Health",
+    "MapItem",
     "ParameterKind",
     "ParameterSpec",
     "Progress",
@@ -150,6 +151,24 @@ class Reconciliation:
     outcome: ReconcileOutcome
     candidates: tuple[RunRef, ...] = ()
     as_of: datetime | None = None
+
+
+@frozen
+class MapItem:
+    """What became of one set of parameters that was given to `map`.
+
+    Attributes:
+        index: its place among the sets, from 0.
+        parameters: the set.
+        run: its run, as it ended; None if nothing was started. Of a submission whose outcome is unknown it is
+            SUBMITTING, and has no id.
+        error: what went wrong with submitting or following it; None if the run came to its end, whatever that was.
+    """
+
+    index: int
+    parameters: Mapping[str, Any] | None
+    run: Any
+    error: Exception | None = None
 
 
 @frozen(kw_only=True)

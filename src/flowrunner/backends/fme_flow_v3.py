@@ -208,6 +208,7 @@ class FmeFlowV3(Backend):
     settings_class = FmeFlowV3Settings
     capabilities = frozenset({
         Capability.ARTIFACTS,
+        Capability.BULK,
         Capability.CANCEL,
         Capability.DESCRIBE,
         Capability.HEALTH,

@@ -195,6 +195,7 @@ class FmeFlowV4(Backend):
     settings_class = FmeFlowV4Settings
     capabilities = frozenset({
         Capability.ARTIFACTS,
+        Capability.BULK,
         Capability.CANCEL,
         Capability.DESCRIBE,
         Capability.HEALTH,

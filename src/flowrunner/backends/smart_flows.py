@@ -186,6 +186,7 @@ class SmartFlows(Backend):
     settings_class = SmartFlowsSettings
     capabilities = frozenset({
         Capability.ARTIFACTS,
+        Capability.BULK,
         Capability.CANCEL,
         Capability.DESCRIBE,
         Capability.HEALTH,

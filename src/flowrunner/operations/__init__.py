@@ -14,13 +14,16 @@ from flowrunner.operations.files import Files
 from flowrunner.operations.following import Following
 from flowrunner.operations.ledger import Ledger
 from flowrunner.operations.listing import Listing
+from flowrunner.operations.mapping import Mapped
 from flowrunner.operations.reconciling import Reconciling
 from flowrunner.operations.records import Runs
 from flowrunner.operations.results import Results
 from flowrunner.operations.submitting import Submitting
+from flowrunner.operations.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from datetime import timedelta
 
     from flowrunner.backend import Backend
     from flowrunner.clock import Clock
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from flowrunner.events import OnEvent
     from flowrunner.journal.store import Journal
     from flowrunner.models import Artifact, ArtifactSource, AsyncArtifact
+    from flowrunner.operations.records import RunRecord
 
 __all__ = ["Operations"]
 
@@ -63,3 +67,14 @@ class Operations:
         self.following = Following(self.context, self.runs)
         self.results = Results(self.context, self.runs, self.following, artifact)
         self.submitting = Submitting(self.context, self.runs, self.files, self.results, self.ledger)
+
+    def together(self, records: Iterable[RunRecord], timeout: float | timedelta | None) -> Together:
+        """Many runs to follow at once."""
+        together = Together(self.context, self.runs, self.following.deadline(timeout))
+        together.add(records)
+        return together
+
+    def mapped(self, flow: str, max_in_flight: int) -> Mapped:
+        """One flow to run for many sets of parameters."""
+        together = self.together([], None)
+        return Mapped(self.submitting, self.runs, together, flow=flow, max_in_flight=max_in_flight)

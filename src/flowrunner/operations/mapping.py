@@ -1,0 +1,100 @@
+"""One flow for many sets of parameters: so many runs at once, each set an item, whatever becomes of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from flowrunner.errors import FlowrunnerError, InvalidRequest, SubmissionUncertain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowrunner.operations.records import RunRecord, Runs
+    from flowrunner.operations.steps import Operation
+    from flowrunner.operations.submitting import Submitting
+    from flowrunner.operations.together import Together
+
+__all__ = ["Ended", "Mapped"]
+
+
+@frozen
+class Ended:
+    """What became of one set of parameters.
+
+    Attributes:
+        index: its place among the sets.
+        parameters: the set.
+        record: its run; None if nothing was started.
+        error: what went wrong with submitting or following it; None if it came to its end, whatever that was.
+    """
+
+    index: int
+    parameters: Mapping[str, Any] | None
+    record: RunRecord | None
+    error: Exception | None = None
+
+
+class Mapped:
+    """Starts runs of a flow, and gives what became of them as they come to their ends.
+
+    Args:
+        submitting: starts them.
+        runs: what is known of them.
+        together: follows them; without others.
+        flow: what is run.
+        max_in_flight: how many may live at once.
+    """
+
+    def __init__(
+        self, submitting: Submitting, runs: Runs, together: Together, *, flow: str, max_in_flight: int
+    ) -> None:
+        if max_in_flight < 1:
+            raise InvalidRequest(f"max_in_flight must be 1 or more, not {max_in_flight}")
+        self._submitting = submitting
+        self._runs = runs
+        self._together = together
+        self._flow = flow
+        self._most = max_in_flight
+        self._sets: dict[int, tuple[int, Mapping[str, Any] | None]] = {}
+        self._given_up: deque[Ended] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a run has to come to its end before another one is started."""
+        return len(self._together) + len(self._given_up) >= self._most
+
+    def start(self, index: int, parameters: Mapping[str, Any] | None) -> Operation[Ended | None]:
+        """Start a run; what became of it, if it was not started."""
+        submission = self._submitting.submission(self._flow, parameters, None, None, None)
+        try:
+            record = yield from self._submitting.submit(submission)
+        except SubmissionUncertain as error:
+            handle = None if error.handle is None else self._runs.attach(error.handle)
+            return Ended(index, parameters, handle, error)
+        except (FlowrunnerError, OSError) as error:
+            return Ended(index, parameters, None, error)
+        self._sets[id(record)] = index, parameters
+        self._together.add([record])
+        return None
+
+    def next(self) -> Operation[Ended | None]:
+        """What became of the next run that came to its end; None if none is under way."""
+        if not self._given_up:
+            try:
+                record = yield from self._together.next()
+            except FlowrunnerError as error:
+                self._give_up(error)
+            else:
+                return None if record is None else self._ended(record)
+        return self._given_up.popleft()
+
+    def _give_up(self, error: FlowrunnerError) -> None:
+        """Those under way cannot be followed: each is an item with that error, and the runs go on."""
+        self._given_up.extend(self._ended(record, error) for record in self._together.drop())
+
+    def _ended(self, record: RunRecord, error: Exception | None = None) -> Ended:
+        index, parameters = self._sets.pop(id(record))
+        return Ended(index, parameters, record, error)
