@@ -177,11 +177,12 @@ def open_client(mode, clock, connected, no_backoff):
 
     def make(connection=None, *, which=mode, on_event=None, clock=clock, journal=None, **settings):
         connection = connection or connected(**settings)
+        opens = None if journal is None else lambda: journal
         if which == "sync":
-            opened.append(Client(connection, on_event=on_event, clock=clock, journal=journal))
+            opened.append(Client(connection, on_event=on_event, clock=clock, journal=opens))
             return opened[-1]
         runner = asyncio.Runner()
-        client = Blocking(runner, AsyncClient(connection, on_event=on_event, clock=clock, journal=journal))
+        client = Blocking(runner, AsyncClient(connection, on_event=on_event, clock=clock, journal=opens))
         opened.extend((runner, client))
         return client
 

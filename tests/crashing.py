@@ -46,7 +46,8 @@ def client_of(base_url, token, backend, journal, clock=None):
         "timeout": 5,
     }
     connection = resolve(None, backend=backend, config=None, arguments=arguments)
-    return Client(connection, journal=Journal.open(journal), clock=clock)
+    opened = Journal.open(journal)
+    return Client(connection, journal=lambda: opened, clock=clock)
 
 
 def die_at(step):

@@ -23,9 +23,11 @@ from flowrunner.errors import (
     TransportError,
     UnsupportedOperation,
     VendorError,
+    WaitTimeout,
 )
+from flowrunner.http import AsyncHttpSession, HttpSession
 from flowrunner.journal import Journal
-from flowrunner.models import RunRef, RunStatus
+from flowrunner.models import RunRef, RunStatus, SubmitOptions
 
 FLOW = "Samples/x.fmw"
 SUBMIT = "/fmerest/v3/transformations/submit/Samples/x.fmw"
@@ -132,8 +134,6 @@ def test_the_intent_is_written_before_the_request_leaves(case):
 def test_every_journaled_submission_gets_a_key(case):
     """V3 carries it in the job's description, behind what is there; the run's reference has it."""
     client = case.client()
-    from flowrunner import SubmitOptions
-
     run = client.submit(FLOW, options=SubmitOptions(description="for the report"))
     (request,) = case.vendor.asked("POST", SUBMIT)
     description = json.loads(request.content)["TMDirectives"]["description"]
@@ -409,6 +409,59 @@ def test_a_listing_without_end_leaves_it_open(case, monkeypatch):
         client.submit(FLOW, key=KEY)
 
 
+def test_without_a_key_whatever_shows_none_is_a_candidate(case):
+    """V3 shows that the job bears no key, and the submission had none: it may well be it."""
+    client = case.client(journal=False)
+    handle = case.uncertain(client)
+    case.listing(
+        job(5, "PULLED", case.clock, key="another"), job(4, "PULLED", case.clock, description="for the report")
+    )
+    found = client.attach(handle).reconcile()
+    assert (found.outcome, [ref.id for ref in found.candidates]) == (ReconcileOutcome.CANDIDATES, ["4"])
+
+
+def test_a_description_that_looks_like_a_key(case):
+    """Ours stands behind all else, and counts."""
+    client = case.client()
+    handle = case.uncertain(client, key=KEY)
+    case.listing(job(4, "PULLED", case.clock, key=KEY, description="again [fr:old]"))
+    assert client.attach(handle).reconcile().outcome is ReconcileOutcome.FOUND
+
+
+def test_a_key_says_more_than_a_clock(case):
+    """A server whose clock is hours off shows the key all the same."""
+    client = case.client()
+    handle = case.uncertain(client, key=KEY)
+    early = (case.clock.now() - timedelta(hours=5)).isoformat()
+    case.listing(job(4, "PULLED", case.clock, key=KEY, timeQueued=early, timeSubmitted=early))
+    assert client.attach(handle).reconcile().outcome is ReconcileOutcome.FOUND
+
+
+def test_of_twins_the_first_is_the_run_wherever_it_stands(case):
+    """One that is still active is listed before one that was started later and has ended."""
+    client = case.client()
+    handle = case.uncertain(client, key=KEY)
+    first = job(4, "PULLED", case.clock, key=KEY)
+    case.clock.advance(60)
+    case.listing(first, job(6, "SUCCESS", case.clock, key=KEY))
+    assert [ref.id for ref in client.attach(handle).reconcile().candidates] == ["4", "6"]
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_a_candidate_settles_it_with_and_without_a_journal(case, journal):
+    """The client that was told which run it is does not ask again."""
+    client = case.client(journal=journal, backend="fme-flow-v4")
+    handle = case.uncertain(client, key=KEY)
+    case.listing(job(4, "success", case.clock))
+    case.vendor.on("GET", "/jobs/4", (200, job(4, "running", case.clock)))
+    (chosen,) = client.attach(handle).reconcile().candidates
+    client.attach(chosen).refresh()
+    if journal:
+        client.close()
+        client = case.client(backend="fme-flow-v4")
+    assert client.submit(FLOW, key=KEY).id == "4"
+
+
 def test_invision_cannot_know(open_client, vendor, case):
     """It lists no runs: nothing is asked, and the answer is UNKNOWABLE."""
     vendor.on("POST", "/api/pub/v1/dataflows/flow/start", LOST)
@@ -489,7 +542,115 @@ def test_recover_of_nothing_asks_nothing(case):
     assert case.vendor.requests == []
 
 
+def test_a_run_that_was_started_moments_ago_may_not_be_visible_yet(case):
+    """For a run that is given back by its key that is so as for the one that was submitted: it is not LOST."""
+    client = case.client()
+    client.submit(FLOW, key=KEY)
+    case.vendor.on("GET", f"{JOBS}/id/1", (404, {"message": "no such job"}))
+    case.clock.advance(5)
+    again = client.submit(FLOW, key=KEY)
+    for _ in range(4):
+        again.refresh()
+        case.clock.advance(4)
+    assert again.status.state is RunState.QUEUED
+    case.clock.advance(60)
+    with pytest.raises(WaitTimeout):
+        again.wait(timeout=1)
+
+
+def test_a_run_that_is_followed_by_its_id_ends_in_the_journal_too(case):
+    """Whoever has the vendor's id and no reference closes the entry as well."""
+    client = case.client()
+    run = client.submit(FLOW, key=KEY)
+    case.vendor.on("GET", f"{JOBS}/id/1", (200, job(1, "SUCCESS", case.clock)))
+    client.attach(RunRef(client.name, client.backend, "", run.id)).refresh()
+    client.close()
+    assert case.client().recover() == []
+
+
+def test_a_password_is_hidden_in_a_run_that_is_given_back(case):
+    """What the vendor repeats of it is masked, also where nothing was sent for it just now."""
+    parameters = [{"name": "secret", "type": "PASSWORD", "model": "string", "optional": True}]
+    case.vendor.on("GET", "/fmerest/v3/repositories/Samples/items/x.fmw/parameters", (200, parameters))
+    client = case.client(check_parameters=True)
+    client.submit(FLOW, {"secret": "hunter2hunter2"}, key=KEY)
+    again = client.submit(FLOW, {"secret": "hunter2hunter2"}, key=KEY)
+    failed = job(1, "FME_FAILURE", case.clock, result={"status": "FME_FAILURE", "statusMessage": "no hunter2hunter2"})
+    case.vendor.on("GET", f"{JOBS}/id/1", (200, failed))
+    assert again.refresh().message == "no ***"
+
+
+def test_whoever_does_not_wait_leaves_an_uncertain_submission(case, monkeypatch):
+    """A task that is cancelled, or Ctrl-C, with a request under way: nobody waits any more, so it may be asked."""
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    client = case.client(which="sync")
+    for owner in (HttpSession, AsyncHttpSession):
+        monkeypatch.setattr(owner, "send", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        client.submit(FLOW, key=KEY)
+    client.close()
+    entry = case.journal().find(client.name, KEY)
+    assert (entry.run_id, entry.uncertain) == (None, "whoever submitted it did not wait for the answer")
+
+
+def test_a_payload_that_vanishes_is_no_uncertainty(case, tmp_path, monkeypatch):
+    """A file that is gone when it is to be sent: nothing was submitted, the key is free, and the error says which."""
+    payload = tmp_path / "data.gml"
+    payload.write_text("x")
+    client = case.client()
+    intend = Journal.intend
+
+    def then_gone(journal, intent):
+        payload.unlink()
+        return intend(journal, intent)
+
+    monkeypatch.setattr(Journal, "intend", then_gone)
+    options = SubmitOptions(extra={"payload_parameter": "SOURCE"})
+    with pytest.raises(InvalidRequest, match=r"nothing was submitted: .*data.gml: No such file"):
+        client.submit(FLOW, payload=payload, options=options, key=KEY)
+    assert case.submissions() == 0
+    assert case.journal().open_entries(client.name) == []
+
+
 # A journal that fails
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"), [(LOST, SubmissionUncertain), ((422, {"message": "no"}), InvalidParameters)]
+)
+def test_what_went_wrong_with_a_submission_is_what_is_raised(case, monkeypatch, answer, expected):
+    """That the journal cannot be written then is a note to it, and hides neither the error nor the handle."""
+    client = case.client()
+
+    def full(*_):
+        raise JournalError("the disk is full")
+
+    for name in ("uncertain", "refused"):
+        monkeypatch.setattr(Journal, name, full)
+    case.vendor.on("POST", SUBMIT, answer)
+    with pytest.raises(expected) as caught:
+        client.submit(FLOW, key=KEY)
+    assert caught.value.__notes__ == ["This cannot be written into the journal: the disk is full"]
+    handle = getattr(caught.value, "handle", None)
+    assert (handle and handle.key) == (KEY if expected is SubmissionUncertain else None)
+
+
+def test_recover_does_not_hide_a_journal_that_fails(case, monkeypatch):
+    """A run that was found and cannot be written down is an error, with its reference."""
+    client = case.client()
+    case.uncertain(client, key=KEY)
+    case.listing(job(4, "PULLED", case.clock, key=KEY))
+
+    def full(*_):
+        raise JournalError("the disk is full")
+
+    monkeypatch.setattr(Journal, "accepted", full)
+    with pytest.raises(JournalError, match="cannot be written into the journal") as caught:
+        client.recover()
+    assert caught.value.ref.id == "4"
 
 
 def test_what_cannot_be_written_down_is_not_sent(case, monkeypatch):
@@ -540,7 +701,7 @@ def test_changes_that_cannot_be_written_down_are_told_once(case, monkeypatch, ca
 
 
 def test_no_secret_is_written_down(case, vendor):
-    """Neither the token, nor a value of a parameter, nor what the vendor repeats of them."""
+    """Neither the token, nor a value of a parameter, nor a word of the vendor's, who may repeat them."""
     case.vendor.on("POST", SUBMIT, (408, {"message": "hunter2hunter2 and s3cr3t-t0ken timed out"}))
     client = case.client()
     with pytest.raises(SubmissionUncertain):
@@ -548,8 +709,8 @@ def test_no_secret_is_written_down(case, vendor):
     client.close()
     written = b"".join(file.read_bytes() for file in case.path.parent.iterdir())
     assert b"s3cr3t-t0ken" not in written
-    entry = case.journal().find(client.name, KEY)
-    assert "***" in entry.uncertain
+    assert b"hunter2" not in written
+    assert case.journal().find(client.name, KEY).uncertain == "InvalidRequest, HTTP 408"
 
 
 def test_a_refused_credential_starts_nothing(case):

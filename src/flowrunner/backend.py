@@ -293,9 +293,9 @@ def labelled(text: str | None, key: str | None) -> str | None:
 
 
 def key_in(text: str | None) -> str:
-    """The key that `labelled` put there; empty where there is none."""
-    label = _LABEL.search(text or "")
-    return unquote(label[1]) if label else ""
+    """The key that `labelled` put there, behind all else; empty where there is none."""
+    labels = _LABEL.findall(text or "")
+    return unquote(labels[-1]) if labels else ""
 
 
 _PLAIN: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "%[]")

@@ -68,7 +68,7 @@ class _ClientBase:
         on_event: OnEvent | None = None,
         clock: Clock | None = None,
         artifact: Callable[[ArtifactSource], Any],
-        journal: Journal | None = None,
+        journal: Callable[[], Journal] | None = None,
     ) -> None:
         self._connection = connection
         self._backend = connection.backend(connection.settings)
@@ -131,7 +131,7 @@ class Client(_ClientBase):
         *,
         on_event: OnEvent | None = None,
         clock: Clock | None = None,
-        journal: Journal | None = None,
+        journal: Callable[[], Journal] | None = None,
         session: Callable[..., HttpSession] | None = None,
     ) -> None:
         from flowrunner.http import HttpSession
@@ -600,7 +600,7 @@ class AsyncClient(_ClientBase):
         *,
         on_event: OnEvent | None = None,
         clock: Clock | None = None,
-        journal: Journal | None = None,
+        journal: Callable[[], Journal] | None = None,
         session: Callable[..., AsyncHttpSession] | None = None,
     ) -> None:
         from flowrunner.http import AsyncHttpSession

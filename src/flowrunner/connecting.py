@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flowrunner.backend import Backend
     from flowrunner.client import AsyncClient, Client
@@ -58,7 +58,9 @@ def connect(
     from flowrunner.client import Client
 
     connection = _resolve(name, backend, config, Arguments.taking(settings))
-    return Client(connection, on_event=on_event, journal=_opened(journal))
+    opens = _opens(journal)
+    opened = opens() if opens is not None else None
+    return Client(connection, on_event=on_event, journal=None if opened is None else lambda: opened)
 
 
 def connect_async(
@@ -71,11 +73,15 @@ def connect_async(
     journal: str | os.PathLike[str] | bool | None = None,
     **settings: Any,
 ) -> AsyncClient:
-    """As `connect`, for a program that runs on asyncio. The call itself is not awaited."""
+    """As `connect`, for a program that runs on asyncio. The call itself is not awaited.
+
+    The journal is opened when it is first needed, since that may take a while; if it cannot be used, that is when
+    `JournalError` is raised.
+    """
     from flowrunner.client import AsyncClient
 
     connection = _resolve(name, backend, config, Arguments.taking(settings))
-    return AsyncClient(connection, on_event=on_event, journal=_opened(journal))
+    return AsyncClient(connection, on_event=on_event, journal=_opens(journal))
 
 
 def _resolve(
@@ -89,9 +95,9 @@ def _resolve(
     return resolve(name, backend=backend, config=config, arguments=settings)
 
 
-def _opened(journal: str | os.PathLike[str] | bool | None) -> Journal | None:  # noqa: FBT001 - True stands for a place
+def _opens(journal: str | os.PathLike[str] | bool | None) -> Callable[[], Journal] | None:  # noqa: FBT001 - a place
     if journal is None or journal is False:
         return None
     from flowrunner.journal import Journal, default_path
 
-    return Journal.open(default_path() if journal is True else journal)
+    return lambda: Journal.open(default_path() if journal is True else journal)

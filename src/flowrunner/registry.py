@@ -25,7 +25,7 @@ from flowrunner.errors import BackendLoadError, ConfigError, UnknownBackend
 from flowrunner.nearmiss import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from importlib.metadata import EntryPoint
 
 __all__ = ["BUILTINS", "GROUP", "Offer", "OfferState", "load", "names", "offers"]
@@ -128,20 +128,20 @@ def load(name_or_class: str | type[Backend]) -> type[Backend]:
 
 def _load(name: str) -> type[Backend]:
     if name in BUILTINS:
-        return _import(name, BUILTINS[name])
+        module, _, attribute = BUILTINS[name].partition(":")
+        return _loaded(name, lambda: getattr(import_module(module), attribute))
     claims = _plugins(name)
     if not claims:
         raise UnknownBackend(f"there is no backend {name!r}: {suggestion(name, names())}", backend=name)
     if len(claims) > 1:
         owners = " and ".join(map(_distribution, claims))
         raise BackendLoadError(f"backend {name!r} is claimed by {owners}: uninstall all but one", backend=name)
-    return _import(name, claims[0].value, f" from {_distribution(claims[0])}")
+    return _loaded(name, claims[0].load, f" from {_distribution(claims[0])}")
 
 
-def _import(name: str, target: str, whence: str = "") -> type[Backend]:
+def _loaded(name: str, load: Callable[[], Any], whence: str = "") -> type[Backend]:
     try:
-        module, _, attribute = target.partition(":")
-        found = getattr(import_module(module.strip()), attribute.strip())
+        found = load()
     except (Exception, SystemExit) as error:  # a module can fail in any way while it is imported
         reason = f"{type(error).__name__}: {error}"
         raise BackendLoadError(f"backend {name!r}{whence} cannot be loaded: {reason}", backend=name) from error

@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from flowrunner.errors import JournalError
+from flowrunner.journal import Journal
+
 FLOW = "Demo/work.fmw"
 
 
@@ -25,7 +28,59 @@ def test_a_submission_whose_outcome_is_unknown_is_told(cli, simulator):
     handle = cli("run", "sim", FLOW, "--key", "nightly", "--json").record["ref"]
     ended = cli("recover", "sim")
 
-    assert (ended.code, ended.stdout) == (10, f"{handle}  submitting\n")
+    candidate = handle.replace("::", ":1:")
+    assert (ended.code, ended.stdout) == (10, f"{handle}  submitting\n  may be {candidate}\n")
+    record = cli("recover", "sim", "--json").record
+    assert (record["outcome"], record["candidates"]) == ("candidates", [candidate])
+
+
+def test_whoever_looks_at_a_candidate_settles_it(cli, simulator):
+    """After a look at the one that it is, it is the run of that key."""
+    simulator.cut_next("reset_after", "*/jobs", method="POST")
+    handle = cli("run", "sim", FLOW, "--key", "nightly", "--json").record["ref"]
+    cli("status", handle.replace("::", ":1:"))
+
+    assert cli("run", "sim", FLOW, "--key", "nightly").stdout == handle.replace("::", ":1:") + "\n"
+    assert len(simulator.requests.matching("*/jobs", "POST")) == 1
+
+
+def test_a_submission_that_started_nothing_is_dismissed(cli, simulator):
+    """Somebody looked, and says so: it is no longer open, and its key may be used again."""
+    simulator.cut_next("reset_before", "*/jobs", method="POST")
+    cli("run", "sim", FLOW, "--key", "nightly")
+    simulator.pool.submit(FLOW)  # somebody else's, which might be it
+
+    assert cli("recover", "sim").code == 10
+    assert cli("recover", "sim", "--dismiss", "nightly").code == 0
+    assert cli("recover", "sim").code == 0
+    assert cli("run", "sim", FLOW, "--key", "nightly").code == 0
+    gone = cli("recover", "sim", "--dismiss", "nightly")
+    assert (gone.code, "no open submission has the key 'nightly'" in gone.stderr) == (2, True)
+
+
+def test_the_way_out_names_what_was_given(cli, config, simulator, tmp_path):
+    """The same configuration and journal; and where nothing was written down, that is said."""
+    elsewhere, journal = config.rename(tmp_path / "other.toml"), tmp_path / "j.db"
+    for given, expected in (
+        (["--config", elsewhere], f"flowrunner recover sim --config {elsewhere}\n"),
+        (["--config", elsewhere, "--journal", journal], f"--config {elsewhere} --journal {journal}\n"),
+        (["--config", elsewhere, "--journal", "none"], "It was not written down: look at the vendor's list of runs"),
+    ):
+        simulator.cut_next("reset_after", "*/jobs", method="POST")
+        ended = cli("run", "sim", FLOW, *given)
+        assert (ended.code, expected in ended.stderr) == (10, True)
+
+
+def test_a_run_that_is_there_and_not_written_down_is_no_usage_error(cli, monkeypatch):
+    """The exit code is that of what is uncertain: a script that repeats a usage error would start a second run."""
+
+    def full(*_):
+        raise JournalError("the disk is full")
+
+    monkeypatch.setattr(Journal, "accepted", full)
+    ended = cli("run", "sim", FLOW, "--json")
+    assert (ended.code, ended.record["error"], ended.record["exit_code"]) == (10, "JournalError", 10)
+    assert ":1:" in ended.record["ref"].removeprefix("flowrunner:1:")
 
 
 def test_nothing_is_open(cli):

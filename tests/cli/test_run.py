@@ -143,7 +143,7 @@ def test_an_uncertain_submission_has_its_own_exit_code(cli, simulator):
 
     handle = "flowrunner:1:fme-flow-v4:sim:Demo%2Fwork.fmw::nightly"
     assert (10, "SubmissionUncertain", handle) == (ended.code, ended.record["error"], ended.record["ref"])
-    assert f"Handle: {handle}\nFind out with:\n  flowrunner recover sim\n" in ended.stderr
+    assert f"Handle: {handle}\nBefore you start it again, find out with:\n  flowrunner recover sim\n" in ended.stderr
     assert submitted(simulator)
 
 

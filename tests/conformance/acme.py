@@ -126,6 +126,7 @@ class Acme(Backend):
                 "payload": None if submission.payload is None else submission.payload.decode("latin-1"),
                 "queue": submission.options.queue,
                 "key": submission.key,
+                "colour": submission.options.extra.get("colour"),
             },
             repeatable=False,
             timeout=timeout,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from attrs import evolve, frozen
@@ -41,6 +42,7 @@ def breaks(rule: str) -> Any:
 
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
+NUMBERS = count(1)
 
 
 def gone_through(plan: Any, change: Any) -> Any:
@@ -133,6 +135,22 @@ class Gruff(Acme):
         return super().submit(submission)
 
 
+@breaks("1.4")
+class Nonced(Acme):
+    """Options that are dropped, in submissions of which no two are alike."""
+
+    def submit(self, submission):
+        """Each has a number of its own."""
+        number = next(NUMBERS)
+        plan = super().submit(evolve(submission, options=SubmitOptions()))
+        request = next(plan)
+        answer = yield evolve(request, json={**request.json, "number": number})
+        try:
+            plan.send(answer)
+        except StopIteration as end:
+            return end.value
+
+
 # 2 Plans
 
 
@@ -173,6 +191,16 @@ class Clocked(Acme):
         """It measures."""
         time.monotonic()
         return (yield from super().result(ref))
+
+
+@breaks("2.2")
+class Dated(Acme):
+    """A plan that asks for the date."""
+
+    def observe(self, ref, hold=0.0):
+        """It wants to know when."""
+        seen = yield from super().observe(ref, hold)
+        return evolve(seen, started_at=datetime.now(UTC))
 
 
 @breaks("2.3")
@@ -269,6 +297,17 @@ class Inventive(Acme):
 @breaks("3.5")
 class Gated(Certain):
     """A gateway that gave up is the vendor's failure."""
+
+
+@breaks("3.5")
+class Relieved(Acme):
+    """A proxy's 500 is as good as the vendor's no."""
+
+    def accepted(self, response, flow):
+        """It failed, then."""
+        if response.status == 500:
+            raise VendorError("it failed", http_status=500, vendor_message="it failed")
+        return super().accepted(response, flow)
 
 
 @breaks("3.6")

@@ -1,15 +1,16 @@
 """What a client without a file remembers is what a journal would, as far as submissions go."""
 
+import os
 from datetime import UTC, datetime
 
 import pytest
 from attrs import evolve
 
 from flowrunner.enums import RunState
-from flowrunner.errors import InvalidRequest
+from flowrunner.errors import InvalidRequest, JournalError
 from flowrunner.journal import Intent, Journal
 from flowrunner.journal.memory import Memory
-from flowrunner.models import RunStatus
+from flowrunner.models import RunRef, RunStatus
 
 NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 INTENT = Intent(connection="prod", backend="acme", flow="f", key="k", digest="d:1", at=NOON)
@@ -89,3 +90,46 @@ def test_digests_tell_submissions_apart(book):
     one, same, other = (book.digest("f", {"a": value}, None, None) for value in ("1", "1", "2"))
     assert one == same != other
     assert Memory(lambda: NOON).digest("f", {"a": "1"}, None, None) != one
+
+
+def test_a_slower_one_changes_nothing(book):
+    """What was judged of an earlier attempt says nothing about a later one, nor about a run that is known."""
+    first = book.intend(INTENT)
+    book.uncertain(first, "no answer")
+    book.absent(first)
+    again = book.resubmit(book.find("prod", "k"), {"sender": "another"})
+    book.absent(first)
+    assert (book.find("prod", "k").absent_at, again.hint) == (None, {"sender": "another"})
+    book.accepted(again, "7", QUEUED)
+    for late in (book.refused, book.absent, lambda entry: book.uncertain(entry, "late")):
+        late(first)
+    known = book.find("prod", "k")
+    assert (known.run_id, known.ended_at, known.uncertain, known.absent_at) == ("7", None, None, None)
+
+
+def test_a_second_run_of_a_key_is_told(book):
+    """The first one stays; the error names the other."""
+    entry = book.intend(INTENT)
+    book.accepted(entry, "7", QUEUED)
+    with pytest.raises(JournalError, match="started two runs") as caught:
+        book.accepted(entry, "8", QUEUED)
+    assert caught.value.ref.id == "8"
+    assert book.find("prod", "k").run_id == "7"
+
+
+def test_a_run_that_somebody_chose_is_that_of_its_key(book):
+    """A change of a run that bears the key of an open submission settles which run it started."""
+    book.uncertain(book.intend(INTENT), "no answer")
+    book.changed(RunRef("prod", "acme", "f", "9", "another"), QUEUED)
+    assert book.find("prod", "k").run_id is None
+    book.changed(RunRef("prod", "acme", "f", "9", "k"), QUEUED)
+    assert (book.find("prod", "k").run_id, book.find("prod", "k").uncertain) == ("9", None)
+
+
+def test_a_fork_takes_a_lock_of_its_own(monkeypatch):
+    """A thread of the parent may have held it, and is not in the child to let it go."""
+    memory = Memory(lambda: NOON)
+    memory._lock.acquire()
+    parent = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)  # as a child sees it
+    assert memory.find("prod", "k") is None

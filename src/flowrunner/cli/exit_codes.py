@@ -34,7 +34,7 @@ class ExitCode(IntEnum):
     CONTACT_LOST = 7, "the vendor cannot be reached, or its answers make no sense"
     DENIED = 8, "the credential was not accepted, or may not do this"
     NOT_FOUND = 9, "the vendor knows no such flow or run"
-    UNCERTAIN = 10, "it is not known whether the submission started a run"
+    UNCERTAIN = 10, "it is not known, or not written down, whether the submission started a run"
     LOST = 11, "the vendor no longer knows the run"
     TOO_LATE = 12, "the run had ended before it could be cancelled"
     INTERRUPTED = 130, "Ctrl-C or SIGTERM ended the command; the run goes on"

@@ -51,6 +51,8 @@ _STATES: Final = {
 
 def code_of(error: FlowrunnerError) -> ExitCode:
     """The exit code that tells of an error."""
+    if isinstance(error, errors.JournalError) and getattr(error, "ref", None) is not None:
+        return ExitCode.UNCERTAIN  # there is a run, and starting it again would start another
     return next((code for code, classes in _CODES if isinstance(error, classes)), ExitCode.ERROR)
 
 
@@ -131,12 +133,7 @@ def reported(error: FlowrunnerError, output: Output, *advice: str) -> NoReturn:
     end(code_of(error))
 
 
-def _ways_out(error: errors.SubmissionUncertain) -> tuple[str, ...]:
-    ref = error.handle
-    return () if ref is None else (f"Find out with:\n  flowrunner recover {shlex.quote(ref.connection)}",)
-
-
 def _advice(error: FlowrunnerError) -> tuple[str, ...]:
     if isinstance(error, errors.SubmissionUncertain):
-        return (f"Handle: {error.handle}", *_ways_out(error))
+        return (f"Handle: {error.handle}",)
     return ()

@@ -10,10 +10,10 @@ import click
 from flowrunner.cli.assignments import Assignment, read_assignment, values_of
 from flowrunner.cli.following import follow_to_end
 from flowrunner.cli.options import Seconds, config_option, journal_option, json_option, timeout_option
-from flowrunner.cli.outcome import interrupted, reporting
+from flowrunner.cli.outcome import interrupted, reported, reporting
 from flowrunner.cli.output import Output, run_object
 from flowrunner.cli.target import connected
-from flowrunner.errors import FlowrunnerError
+from flowrunner.errors import FlowrunnerError, SubmissionUncertain
 from flowrunner.models import SubmitOptions
 
 if TYPE_CHECKING:
@@ -88,7 +88,10 @@ def command(
     output = Output(as_json=as_json)
     with reporting(output), connected(connection, config, journal, output, submits=True) as client:
         values = values_of(assignments, _description(client, flow, assignments))
-        run = _submitted(client, output, flow, parameters=values, options=SubmitOptions(**options), key=key)
+        how_to_go_on = _how_to_go_on(connection, config, journal)
+        run = _submitted(
+            client, output, how_to_go_on, flow=flow, parameters=values, options=SubmitOptions(**options), key=key
+        )
         output.data(str(run.ref))
         if wait:
             if as_json:
@@ -107,12 +110,23 @@ def _description(client: Client, flow: str, assignments: tuple[Assignment, ...])
         return None
 
 
-def _submitted(client: Client, output: Output, flow: str, **arguments: Any) -> Run:
+def _submitted(client: Client, output: Output, how_to_go_on: str, **arguments: Any) -> Run:
     try:
-        return client.submit(flow, **arguments)
+        return client.submit(**arguments)
+    except SubmissionUncertain as error:
+        reported(error, output, how_to_go_on)
     except KeyboardInterrupt:
         interrupted(
             output,
-            "Interrupted while submitting: it is not known whether a run was started. Before you start it again, find"
-            f" out with:\n  flowrunner recover {shlex.quote(client.name)}",
+            f"Interrupted while submitting: it is not known whether a run was started. {how_to_go_on}",
         )
+
+
+def _how_to_go_on(connection: str, config: str | None, journal: JournalPlace) -> str:
+    """What to do about a submission whose outcome is unknown."""
+    if journal is False:
+        return "It was not written down: look at the vendor's list of runs before you start it again."
+    words = ["flowrunner", "recover", connection]
+    words += ["--config", config] if config else []
+    words += ["--journal", journal] if isinstance(journal, str) else []
+    return f"Before you start it again, find out with:\n  {shlex.join(words)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from flowrunner.journal.values import Change, Entry, Intent
     from flowrunner.models import RunRef, RunStatus
 
-__all__ = ["Journal", "refuse_other"]
+__all__ = ["REFUSED_AGAIN", "Journal", "refuse_other", "twin"]
 
 WAIT: Final = 30.0
 """Seconds to wait for others. A transaction takes milliseconds: who has to wait that long waits for one that hangs."""
 KEPT_CHANGES: Final = 200
 """Of one submission."""
+REFUSED_AGAIN: Final = "the last request was refused; an earlier one may still arrive"
 KEPT_REASON: Final = 1000
 """Characters of why a submission is uncertain."""
 
@@ -94,18 +96,23 @@ class Journal:
             seq = insert(db, "entries", columns(intent))
             return evolve(entry_at(db, seq), is_new=True)
 
-    def resubmit(self, entry: Entry) -> Entry:
+    def resubmit(self, entry: Entry, hint: Mapping[str, str] | None = None) -> Entry:
         """Write that an open submission is sent once more, since the vendor was seen not to have it.
+
+        Args:
+            entry: the submission.
+            hint: in place of the one it has.
 
         Returns:
             The entry. Its `is_new` is false if it changed since the given one was read: another process sent it again,
             or found the run. Then nothing must be sent.
         """
+        written = json.dumps(dict(entry.hint if hint is None else hint))
         with self._database.transaction(durable=True) as db:
             done = db.execute(
                 "UPDATE entries SET attempts = attempts + 1, uncertain = NULL, absent_at = NULL, intended_at = ?,"
-                " pid = ? WHERE seq = ? AND attempts = ? AND run_id IS NULL AND ended_at IS NULL",
-                (moment(self._now()), os.getpid(), entry.seq, entry.attempts),
+                " pid = ?, hint = ? WHERE seq = ? AND attempts = ? AND run_id IS NULL AND ended_at IS NULL",
+                (moment(self._now()), os.getpid(), written, entry.seq, entry.attempts),
             )
             return evolve(entry_at(db, entry.seq), is_new=done.rowcount == 1)
 
@@ -131,7 +138,7 @@ class Journal:
                 _note(db, known, run_id, status, at)
             known = entry_at(db, entry.seq)
         if known.run_id != run_id:
-            raise _twin(known, run_id)
+            raise twin(known, run_id)
         return known
 
     def refused(self, entry: Entry) -> None:
@@ -146,7 +153,7 @@ class Journal:
             )
             db.execute(
                 "UPDATE entries SET uncertain = ? WHERE seq = ? AND run_id IS NULL AND attempts > 1",
-                ("the last request was refused; an earlier one may still arrive", entry.seq),
+                (REFUSED_AGAIN, entry.seq),
             )
 
     def uncertain(self, entry: Entry, why: str) -> None:
@@ -241,7 +248,8 @@ def refuse_other(known: Entry, intent: Intent) -> None:
     )
 
 
-def _twin(known: Entry, run_id: str) -> JournalError:
+def twin(known: Entry, run_id: str) -> JournalError:
+    """The error of a key that has another run already."""
     return JournalError(
         f"key {known.key!r} started two runs: the journal has {known.run_id!r}, and now there is {run_id!r}; see"
         " whether one is to be cancelled",

@@ -45,7 +45,7 @@ class Operations:
         clock: time.
         on_event: the caller's function.
         artifact: makes the handle that a result shows of a vendor's artifact.
-        journal: where submissions are written down; None without one.
+        journal: opens the file in which submissions are written down; None without one.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Operations:
         clock: Clock,
         on_event: OnEvent | None,
         artifact: Callable[[ArtifactSource], Artifact | AsyncArtifact],
-        journal: Journal | None = None,
+        journal: Callable[[], Journal] | None = None,
     ) -> None:
         self.context = Context(connection, backend, clock=clock, on_event=on_event)
         self.ledger = Ledger(self.context, journal)

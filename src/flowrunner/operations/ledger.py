@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import evolve
 
@@ -13,9 +13,10 @@ from flowrunner.backend import Capability
 from flowrunner.enums import RunState
 from flowrunner.errors import InvalidRequest, JournalError, SubmissionUncertain, UnsupportedOperation
 from flowrunner.journal.memory import Memory
+from flowrunner.journal.senders import lives, this_process
 from flowrunner.journal.store import refuse_other
 from flowrunner.journal.values import Change, Entry, Intent
-from flowrunner.journal.writer import Writer
+from flowrunner.journal.writer import OpenedOnce, Writer
 from flowrunner.models import RunStatus
 from flowrunner.operations.steps import ask
 from flowrunner.plans import call
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowrunner.backend import Submission
+    from flowrunner.errors import FlowrunnerError
     from flowrunner.journal.store import Journal
     from flowrunner.models import RunRef
     from flowrunner.operations.context import Context
@@ -31,12 +33,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger"]
 
+ABANDONED: Final = "whoever submitted it did not wait for the answer"
+
 T = TypeVar("T")
 
+SENDER: Final = "sender"
+"""The hint that says which process submits."""
 PATIENCE: Final = "patience"
-"""The hint that says for how many seconds whoever submits may wait for the answer."""
-MARGIN: Final = 30.0
-"""Seconds beyond its timeouts that a submission may take."""
+"""The hint that says for how many seconds it may take it, for systems that do not tell whether the process lives."""
+MARGIN: Final = 300.0
+"""Seconds beyond its own timeout that a submission may take: for its turn, for retries, for files that go before it."""
+LONGEST_WAIT: Final = 8 * 24 * 3600.0
+"""Seconds that a vendor may take for an answer at the end of the run, where the caller sets no limit."""
 LONGEST_KEY: Final = 200
 
 
@@ -45,30 +53,31 @@ class Ledger:
 
     Args:
         context: the connection.
-        journal: None without one.
+        journal: opens it, where that does no harm to an event loop; None without one.
     """
 
-    def __init__(self, context: Context, journal: Journal | None) -> None:
+    def __init__(self, context: Context, journal: Callable[[], Journal] | None) -> None:
         self._context = context
-        self._journal = journal
+        self._journal = None if journal is None else OpenedOnce(journal)
         self._memory = Memory(context.now)
-        self._writer = None if journal is None else Writer(journal)
+        self._writer = None if self._journal is None else Writer(self._journal)
 
     @property
     def _book(self) -> Journal | Memory:
-        return self._journal or self._memory
+        """Where it is written down. A journal may be opened by that."""
+        return self._memory if self._journal is None else self._journal()
 
-    def check_key(self, key: str | None) -> None:
+    def check_key(self, key: Any) -> None:
         """Raise for a key that cannot be kept, or that nothing here keeps."""
         if key is None:
             return
+        if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
+            raise InvalidRequest(f"a key is a text of 1 to {LONGEST_KEY} printable characters, not {key!r}")
         if self._journal is None and Capability.RECONCILE not in self._context.backend.capabilities:
             raise UnsupportedOperation(
                 f"backend {self._context.backend.name!r} can do nothing with a key: use a journal, "
                 "connect(..., journal=True)"
             )
-        if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
-            raise InvalidRequest(f"a key is a text of 1 to {LONGEST_KEY} printable characters, not {key!r}")
 
     # Submitting
 
@@ -89,6 +98,10 @@ class Ledger:
     def intend(self, submission: Submission, wait: float | None) -> Operation[Entry | None]:
         """Write down what is about to be sent. None where nothing is written down.
 
+        Args:
+            submission: what is submitted.
+            wait: seconds that the vendor is given for the answer; None for the usual timeout.
+
         Returns:
             The entry; without `is_new` nothing must be sent, since there is a run of it.
 
@@ -102,7 +115,7 @@ class Ledger:
         entry = yield from self._do(lambda: self._book.intend(self._intent(submission, fresh, wait)))
         if entry.is_new or self._settled(entry) is not None:
             return entry
-        again = yield from self._do(lambda: self._book.resubmit(entry))
+        again = yield from self._do(lambda: self._book.resubmit(entry, self._hint(wait)))
         return again if again.is_new else self._settled(again)
 
     def _intent(self, submission: Submission, key: str, wait: float | None) -> Intent:
@@ -112,7 +125,7 @@ class Ledger:
             flow=submission.flow,
             key=key,
             digest=self._digest(submission),
-            hint={PATIENCE: f"{self._patience(wait):g}"},
+            hint=self._hint(wait),
             at=self._context.now(),
         )
 
@@ -122,9 +135,10 @@ class Ledger:
             payload = Path(payload)  # what counts is what is in the file
         return self._book.digest(submission.flow, submission.parameters, payload, submission.options)
 
-    def _patience(self, wait: float | None) -> float:
+    def _hint(self, wait: float | None) -> dict[str, str]:
         settings = self._context.settings
-        return (max(settings.timeout, wait or 0.0) + MARGIN) * (settings.retries + 1)
+        patience = (settings.timeout if wait is None else wait) * (settings.retries + 1) + MARGIN
+        return {SENDER: this_process(), PATIENCE: f"{patience:g}"}
 
     def _settled(self, entry: Entry) -> Entry | None:
         """An entry that has a run; None for one that may be sent again.
@@ -137,17 +151,21 @@ class Ledger:
         if entry.absent_at is not None or entry.is_refused:
             return None
         awaited = ", or is still under way" if self.is_under_way(entry) else ""
+        recover = "" if self._journal is None else ", or recover()"
         raise SubmissionUncertain(
             f"key {entry.key!r} was submitted before, and it is not known whether that started a run{awaited}. "
-            "Nothing was sent; attach this reference and call reconcile(), or recover()",
+            f"Nothing was sent; attach this reference and call reconcile(){recover}",
             handle=entry.ref,
             ref=entry.ref,
         )
 
     def is_under_way(self, entry: Entry) -> bool:
-        """Whether who submitted it may still be waiting for the answer."""
+        """Whether who submitted it may still be about to send it, or be waiting for the answer."""
+        if entry.uncertain is not None:
+            return False
+        alive = lives(entry.hint.get(SENDER, ""))
         patience = timedelta(seconds=float(entry.hint.get(PATIENCE, 0.0)))
-        return entry.uncertain is None and self._context.now() < entry.intended_at + patience
+        return self._context.now() < entry.intended_at + patience if alive is None else alive
 
     def accepted(self, entry: Entry | None, run_id: str, status: RunStatus | None = None) -> Operation[None]:
         """Write down the vendor's id.
@@ -167,15 +185,31 @@ class Ledger:
         text = f"the vendor started run {run_id!r}, and that cannot be written into the journal: {error.message}"
         return JournalError(text, ref=error.ref or evolve(entry.ref, id=run_id))
 
-    def refused(self, entry: Entry | None) -> Operation[None]:
-        """Write down that nothing was started."""
+    def refused(self, entry: Entry | None, error: FlowrunnerError) -> Operation[None]:
+        """Write down that nothing was started, or say with the error why that cannot be."""
         if entry is not None:
-            yield from self._do(lambda: self._book.refused(entry))
+            yield from self._noted(error, lambda: self._book.refused(entry))
 
-    def uncertain(self, entry: Entry | None, why: str) -> Operation[None]:
-        """Write down that it is not known whether something was started."""
+    def uncertain(self, entry: Entry | None, error: FlowrunnerError) -> Operation[None]:
+        """Write down that nobody knows whether something was started, or say with the error why that cannot be."""
         if entry is not None:
-            yield from self._do(lambda: self._book.uncertain(entry, why))
+            yield from self._noted(error, lambda: self._book.uncertain(entry, _kind_of(error)))
+
+    def _noted(self, error: FlowrunnerError, write: Callable[[], None]) -> Operation[None]:
+        """The caller has to hear of what went wrong with the submission: a journal's failure is a note to that."""
+        try:
+            yield from self._do(write)
+        except JournalError as failure:
+            error.add_note(f"This cannot be written into the journal: {failure.message}")
+
+    def abandoned(self, entry: Entry | None) -> None:
+        """Have it written down that nobody waits for the answer any more; this does not wait."""
+        if entry is None:
+            return
+        if self._writer is None:
+            self._memory.uncertain(entry, ABANDONED)
+        else:
+            self._writer.put(lambda journal: journal.uncertain(entry, ABANDONED))
 
     # Finding out
 
@@ -184,7 +218,7 @@ class Ledger:
         journal = self._journal
         if journal is None:
             return None
-        return next(reversed((yield from self._do(lambda: journal.history(entry)))), None)
+        return next(reversed((yield from self._do(lambda: journal().history(entry)))), None)
 
     def open_entries(self) -> Operation[list[tuple[Entry, Change | None]]]:
         """What was not seen to end, oldest first, each with how it stood last.
@@ -199,7 +233,8 @@ class Ledger:
             )
 
         def read() -> list[tuple[Entry, Change | None]]:
-            return [(entry, next(reversed(journal.history(entry)), None)) for entry in journal.open_entries(name)]
+            book = journal()
+            return [(entry, next(reversed(book.history(entry)), None)) for entry in book.open_entries(name)]
 
         return (yield from self._do(read))
 
@@ -220,9 +255,11 @@ class Ledger:
     # Following
 
     def note(self, ref: RunRef, status: RunStatus) -> None:
-        """Have it written down how a run of a submission stands; this does not wait."""
-        if self._writer is not None and ref.key is not None and ref.id is not None:
-            self._writer.put(ref, status)
+        """Have it written down how a run stands; this does not wait."""
+        if self._writer is None:
+            self._memory.changed(ref, status)
+        else:
+            self._writer.put(lambda journal: journal.changed(ref, status))
 
     def close(self) -> None:
         """Wait until all is written, and close the journal."""
@@ -230,5 +267,21 @@ class Ledger:
             self._writer.flush()
             self._journal.close()
 
+    def dismiss(self, key: str) -> Operation[bool]:
+        """Write down that a submission started nothing, as somebody says who looked; whether there is such a one."""
+        found = yield from self._do(lambda: self._book.find(self._context.name, key))
+        if found is None or found.run_id is not None or found.ended_at is not None:
+            return False
+        yield from self._do(lambda: self._book.refused(found))
+        return True
+
     def _do(self, function: Callable[[], T]) -> Operation[T]:
         return (yield from ask(call(function)))
+
+
+def _kind_of(error: FlowrunnerError) -> str:
+    """What left a submission open, without a word of the vendor's: it may repeat what was submitted."""
+    cause = error.__cause__ or error
+    failure = getattr(cause, "failure", None)
+    status = f"HTTP {error.http_status}" if error.http_status else ""
+    return ", ".join(filter(None, (type(cause).__name__, str(failure or ""), status)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
@@ -11,12 +11,11 @@ from flowrunner import events
 from flowrunner.backend import Capability, RunQuery
 from flowrunner.enums import ReconcileOutcome
 from flowrunner.errors import FlowrunnerError
+from flowrunner.follow import ends_following
 from flowrunner.models import Reconciliation, RunRef
 from flowrunner.operations.steps import ask
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from flowrunner.backend import Listed
     from flowrunner.journal.values import Entry
     from flowrunner.operations.context import Context
@@ -73,13 +72,18 @@ class Reconciling:
         return [record for _, record in records]
 
     def _try(self, record: RunRecord, entry: Entry, searches: dict[str, _Search]) -> Operation[None]:
-        """Look for one of many: a search that fails leaves it as it is, and the others are looked for all the same."""
+        """Look for one of many: a search that fails leaves it as it is, and the others are looked for all the same.
+
+        Not so where looking again cannot mend it: the credential is refused, or the journal cannot be written.
+        """
         try:
             if entry.flow not in searches:  # the entries come oldest first, so this reaches back far enough for all
                 searches[entry.flow] = yield from self._search(entry.flow, entry.intended_at - SKEW)
             yield from self._judge(record, entry, searches[entry.flow])
         except FlowrunnerError as error:
             self._context.located(error, record.ref)
+            if ends_following(error):
+                raise
             self._context.emit(events.ContactFailed(connection=self._context.name, ref=record.ref, error=error))
 
     def reconcile(self, record: RunRecord) -> Operation[Reconciliation]:
@@ -116,7 +120,9 @@ class Reconciling:
         if bearing:
             return (yield from self._found(record, entry, bearing, as_of))
         claimed = yield from self._ledger.claimed()
-        fitting = [each for each in search.runs if each.key is None and each.id not in claimed]
+        # Who bears another key is another's; who shows none is so only if this submission has one to show.
+        fitting = [each for each in search.runs if not each.key and (each.key is None or key is None)]
+        fitting = [each for each in fitting if each.id not in claimed]
         if fitting:
             refs = tuple(self._ref_of(record, each) for each in fitting)
             return Reconciliation(ReconcileOutcome.CANDIDATES, refs, as_of)
@@ -129,9 +135,11 @@ class Reconciling:
         self, record: RunRecord, entry: Entry | None, bearing: list[Listed], as_of: datetime
     ) -> Operation[Reconciliation]:
         """The run that bears the key; of several, the first that was started. The others are named."""
-        refs = [self._ref_of(record, each) for each in reversed(bearing)]
-        yield from self._ledger.accepted(entry, bearing[-1].id)
-        self._runs.found(record, refs[0], bearing[-1].observation)
+        oldest_first = bearing[::-1]
+        ordered = sorted(oldest_first, key=_started)
+        refs = [self._ref_of(record, each) for each in ordered]
+        yield from self._ledger.accepted(entry, ordered[0].id)
+        self._runs.found(record, refs[0], ordered[0].observation)
         for twin in refs[1:]:
             text = f"the key {twin.key!r} started run {twin.id!r} too, beside {record.ref.id!r}"
             self._context.emit(events.Anomaly(connection=self._context.name, ref=twin, description=text))
@@ -141,10 +149,21 @@ class Reconciling:
         return evolve(record.ref, id=listed.id)
 
 
+def _started(listed: Listed) -> datetime:
+    """When a run was queued, as far as a list shows it; a list has the newest first."""
+    seen = listed.observation
+    return seen.queued_at or seen.started_at or seen.finished_at or datetime.max.replace(tzinfo=UTC)
+
+
 def _may_be(listed: Listed, flow: str, since: datetime | None) -> bool:
-    """Whether a run may be one of this flow that was started after that; what is not shown speaks for it."""
+    """Whether a run may be one of this flow that was started after that; what is not shown speaks for it.
+
+    A key says more than times do, which may be those of a clock that is off.
+    """
     if listed.flow not in {flow, ""}:
         return False
+    if listed.key:
+        return True
     seen = listed.observation
     times = [moment for moment in (seen.queued_at, seen.started_at, seen.finished_at) if moment is not None]
     return since is None or not times or min(times) >= since

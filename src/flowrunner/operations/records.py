@@ -141,8 +141,14 @@ class Runs:
                 reason=last.reason,
                 observed_at=last.at,
             )
-        track = Track(status=status, seen=entry.run_id is not None)
-        record = RunRecord(entry.ref, track, born=self._context.monotonic(), expected_flow=entry.flow)
+        now, began = self._context.monotonic(), entry.accepted_at or entry.intended_at
+        born = now - max((self._context.now() - began).total_seconds(), 0.0)
+        track = Track(
+            status=status,
+            submitted_at=born if entry.run_id is not None else None,
+            seen=status.vendor_status is not None or status.state.is_final,
+        )
+        record = RunRecord(entry.ref, track, born=born, expected_flow=entry.flow)
         record.submitted_at = entry.intended_at
         return record
 

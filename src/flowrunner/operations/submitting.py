@@ -19,6 +19,7 @@ from flowrunner.errors import (
 from flowrunner.models import ParameterKind, RunRef, SubmitOptions
 from flowrunner.nearmiss import suggestion
 from flowrunner.operations.files import new_folder
+from flowrunner.operations.ledger import LONGEST_WAIT
 from flowrunner.operations.masking import Masker
 from flowrunner.operations.steps import ask
 from flowrunner.parameters import problems
@@ -117,14 +118,15 @@ class Submitting:
         self._check_capabilities(submission)
         self._files.check_payload(submission.payload)
         if (known := (yield from self._ledger.known(submission))) is not None:
-            return (yield from self._remembered(known))
+            return (yield from self._remembered(known, submission))
         spec = yield from self._check_parameters(submission)
         parameters, uploads = yield from self._files.uploaded(_fitted(spec, submission.parameters))
         try:
-            entry = yield from self._ledger.intend(submission, wait if at_vendor else None)
+            given = LONGEST_WAIT if at_vendor and wait is None else wait
+            entry = yield from self._ledger.intend(submission, given if at_vendor else None)
             if entry is not None and not entry.is_new:  # another process was quicker
                 yield from self._files.clear(uploads)
-                return (yield from self._remembered(entry))
+                return (yield from self._remembered(entry, submission))
             submission = evolve(submission, parameters=parameters, key=submission.key if entry is None else entry.key)
             backend = self._context.backend
             plan = backend.run(submission, wait) if at_vendor else backend.submit(submission)
@@ -134,9 +136,16 @@ class Submitting:
                 yield from self._files.clear(uploads)
             raise
 
-    def _remembered(self, entry: Entry) -> Operation[RunRecord]:
+    def _remembered(self, entry: Entry, submission: Submission) -> Operation[RunRecord]:
         """The run that this key has started before."""
-        return self._runs.remembered(entry, (yield from self._ledger.last_change(entry)))
+        record = self._runs.remembered(entry, (yield from self._ledger.last_change(entry)))
+        if submission.parameters and self._describes():
+            record.hidden = _passwords((yield from self._description(submission.flow)), submission.parameters)
+        return record
+
+    def _describes(self) -> bool:
+        """Whether flows are described before they are run."""
+        return self._context.settings.check_parameters and Capability.DESCRIBE in self._context.backend.capabilities
 
     def _accept(
         self,
@@ -151,14 +160,24 @@ class Submitting:
         sent_at = self._context.now()
         try:
             accepted = yield from ask(plan)
+        except SubmissionUncertain as error:
+            hidden.error(error)
+            error.handle = ref
+            self._runs.uncertain(ref, sent_at)
+            yield from self._ledger.uncertain(entry, error)
+            raise
         except FlowrunnerError as error:
             hidden.error(error)
-            if isinstance(error, SubmissionUncertain):
-                error.handle = ref
-                self._runs.uncertain(ref, sent_at)
-                yield from self._ledger.uncertain(entry, self._context.located(error, ref).message)
-            else:
-                yield from self._ledger.refused(entry)
+            yield from self._ledger.refused(entry, error)
+            raise
+        except OSError as error:  # a file of ours; a body that ends too soon is no request
+            unreadable = InvalidRequest(
+                f"nothing was submitted: {error.filename or 'a file'}: {error.strerror or error}"
+            )
+            yield from self._ledger.refused(entry, unreadable)
+            raise unreadable from error
+        except GeneratorExit:  # the task was cancelled, or somebody pressed Ctrl-C
+            self._ledger.abandoned(entry)
             raise
         yield from self._ledger.accepted(entry, accepted.id)
         record = self._runs.accepted(ref, accepted, hidden)
@@ -182,8 +201,7 @@ class Submitting:
 
     def _check_parameters(self, submission: Submission) -> Operation[FlowSpec | None]:
         """Check the parameters, as far as the flow's description can be had."""
-        context = self._context
-        if not context.settings.check_parameters or Capability.DESCRIBE not in context.backend.capabilities:
+        if not self._describes():
             return None
         known = self._descriptions.get(submission.flow)
         spec = yield from self._description(submission.flow)

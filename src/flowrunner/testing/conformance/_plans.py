@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import builtins
 import inspect
-import io
-import socket
-import subprocess
-import threading
-import time
+import sys
 from contextlib import contextmanager, suppress
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
-from unittest.mock import patch
 
 from flowrunner.backend import OPERATIONS, Capability
 from flowrunner.enums import RunState
@@ -29,11 +24,12 @@ if TYPE_CHECKING:
 NAMES: Final = ("prepare", "submit", "observe", *sorted({name for names in OPERATIONS.values() for name in names}))
 """The operations of a backend, each of which gives a plan."""
 
-BLOCKING: Final[tuple[tuple[Any, str], ...]] = (
-    (time, "sleep"), (time, "time"), (time, "monotonic"), (builtins, "open"), (io, "open"),
-    (socket.socket, "connect"), (subprocess.Popen, "__init__"),
-)  # fmt: skip
-"""What no plan may call; `Call` is the place for it."""
+BLOCKING: Final = frozenset({
+    "time.sleep", "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter",
+    "datetime.now", "datetime.utcnow", "date.today", "io.open", "_io.open", "posix.open", "posix.stat",
+    "socket.connect", "_socket.getaddrinfo", "_posixsubprocess.fork_exec", "_winapi.CreateProcess",
+})  # fmt: skip
+"""What no plan may call, as `module.function` or `class.method`; `Call` is the place for it."""
 
 
 class PlanRules(Scenario):
@@ -148,26 +144,29 @@ def _is_pure(name: str, plan: Any) -> Any:
 
 @contextmanager
 def _nothing_blocks(name: str) -> Iterator[None]:
-    """Whatever blocks breaks the rule in this thread; others, such as an event loop's, go on."""
-    here = threading.get_ident()
-    patches = [patch.object(owner, attribute, _barred(name, owner, attribute, here)) for owner, attribute in BLOCKING]
-    for each in patches:
-        each.start()
+    """Whatever blocks breaks the rule, in this thread; others, such as an event loop's, go on."""
+    called: list[str] = []
+
+    def note(frame: FrameType, event: str, function: Any) -> None:
+        if event == "c_call" and _name_of(function) in BLOCKING and not _is_import(frame):
+            called.append(_name_of(function))
+
+    before = sys.getprofile()
+    sys.setprofile(note)
     try:
         yield
     finally:
-        for each in patches:
-            each.stop()
+        sys.setprofile(before)
+    if called:
+        raise NotConforming("2.2", f"{name}() calls {called[0]}: put it into a Call")
 
 
-def _barred(name: str, owner: Any, attribute: str, thread: int) -> Callable[..., Any]:
-    original = getattr(owner, attribute)
+def _name_of(function: Any) -> str:
+    owner = getattr(function, "__self__", None)
+    place = owner if isinstance(owner, type | ModuleType) else type(owner)
+    return f"{place.__name__}.{getattr(function, '__name__', '')}"
 
-    def barred(*args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != thread:
-            return original(*args, **kwargs)
-        raise NotConforming(
-            "2.2", f"{name}() calls {getattr(owner, '__name__', owner)}.{attribute}: put it into a Call"
-        )
 
-    return barred
+def _is_import(frame: FrameType) -> bool:
+    """Whether it is Python's own work, such as a module that is imported when it is first needed."""
+    return "importlib" in frame.f_code.co_filename

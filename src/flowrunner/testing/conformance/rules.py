@@ -37,7 +37,8 @@ RULES: Final[Mapping[str, str]] = MappingProxyType({
     "3.2": "a submission gives the vendor's id, a text that is not empty",
     "3.3": "a submission whose answer is lost is SubmissionUncertain, and is not sent again",
     "3.4": "a submission whose answer is 2xx and cannot be read is SubmissionUncertain",
-    "3.5": "a submission answered with 408, 502 or 504 is SubmissionUncertain",
+    "3.5": "a submission answered with 408, 502, 504 or 520, or with a 500 that is not the vendor's own, is "
+           "SubmissionUncertain",
     "3.6": "a refused submission is an error that says who erred, and never SubmissionUncertain",
     "3.7": "a submission answered with 429, or with 503 and `Retry-After`, is sent again as often as configured, and "
            "is RateLimited or VendorError after that",

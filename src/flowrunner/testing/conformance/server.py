@@ -29,7 +29,7 @@ A backend that sends no requests has no use for `respond`. Its server overrides 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from attrs import define, field, frozen
@@ -136,6 +136,8 @@ class ScriptedServer:
         odd_id: an id that needs encoding; None where the vendor's ids are numbers.
         first_word: of a run that was just started.
         cancelled_word: of a run whose cancellation was carried out; None where the vendor cannot cancel.
+        cancels: whether a cancellation is carried out before it is answered, or after, or either may be.
+        cannot_cancel: live words at which the vendor cannot cancel.
         cancels_at_once: whether an accepted cancellation is carried out before it is answered.
         page_size: how many items a page has, whatever was asked for.
         settings: what connections to this very server are configured with, beside those of the suite: the folder, say,
@@ -151,11 +153,13 @@ class ScriptedServer:
     odd_id: ClassVar[str | None] = "ä/b c?d#e%f+g"
     first_word: ClassVar[str] = "queued"
     cancelled_word: ClassVar[str | None] = None
+    cancels: ClassVar[Literal["at_once", "later", "either"]] = "either"
+    cannot_cancel: ClassVar[frozenset[str]] = frozenset()
     started: int = 0
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {}
-        self.cancels_at_once = True
+        self.cancels_at_once = self.cancels != "later"
         self.page_size = 100
         self.runs: dict[str, ScriptedRun] = {}
         self.uploaded: dict[str, bytes] = {}
