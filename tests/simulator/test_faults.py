@@ -311,6 +311,16 @@ def test_a_repeated_request_acts_twice(simulator, api, fail, answer, place):
     assert len(simulator.requests) == 1
 
 
+def test_the_books_tell_what_was_repeated(simulator, api, fail):
+    """Of two runs that one request started, the second is marked; what is asked for after that is not."""
+    fail("duplicate", requests="submissions", times=1)
+
+    submit(api)
+    submit(api)
+
+    assert [entry.job.is_repeat for entry in simulator.books] == [False, True, False]
+
+
 def test_a_large_request_is_repeated_whole(simulator, api, fail):
     """What is longer than what is read ahead acts twice, too."""
     body = AUSTIN | {"publishedParameters": {"MAXY": "1" * 3_000_000}}

@@ -7,6 +7,7 @@ happened until now, each event at its own moment. No vendor's words occur here; 
 from __future__ import annotations
 
 import threading
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from heapq import heappop, heappush
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
+REPEATING: ContextVar[bool] = ContextVar("REPEATING", default=False)
+"""Whether what is being served is a request once more, which somebody between the client and the server repeated."""
 
 
 class JobState(StrEnum):
@@ -166,6 +169,7 @@ class Job:
         stints: The stretches of work of the present attempt that are over.
         stint_at: When the stretch that is not over began; None if nobody works on it.
         answers: What the pauses of the present attempt were ended with, None for one that ended by itself.
+        is_repeat: Whether a request that somebody on the way repeated started it: its client has not asked for it.
     """
 
     id: int
@@ -188,6 +192,7 @@ class Job:
     stints: tuple[Stint, ...] = ()
     stint_at: datetime | None = None
     answers: tuple[Any, ...] = ()
+    is_repeat: bool = False
 
     @property
     def pause(self) -> Pause | None:
@@ -335,6 +340,7 @@ class EnginePool:
                 queue=queue,
                 limits=limits or Limits(),
                 notes=notes,
+                is_repeat=REPEATING.get(),
             )
             self._next_id += 1
             self._books.append(job)
