@@ -289,7 +289,7 @@ class EnginePool:
         self._next_id = first_id
         self._jobs: dict[int, Job] = {}
         self._books: list[Job] = []
-        self._hidden: set[int] = set()
+        self._hidden: dict[int, datetime] = {}
         self._queue: list[int] = []
         self._idle = list(range(1, engines + 1))
         self._agenda: list[tuple[datetime, int]] = []
@@ -394,13 +394,13 @@ class EnginePool:
             KeyError: There is no such job.
         """
         with self._lock:
-            self._hidden.add(self.job(job_id).id)
+            self._hidden[self.job(job_id).id] = self.clock.now()
             self.clock.bell.ring()
 
     def purge(self) -> None:
         """Remove all jobs that have ended from what the server knows; the books keep them."""
         with self._lock:
-            self._hidden.update(job.id for job in self.jobs if job.state.is_final)
+            self._hidden |= dict.fromkeys((job.id for job in self.jobs if job.state.is_final), self.clock.now())
             self.clock.bell.ring()
 
     def lose(self, *, only_queued: bool = False) -> None:
@@ -413,7 +413,7 @@ class EnginePool:
             now = self.clock.now()
             for job in self.jobs:
                 if job.state is JobState.QUEUED or not only_queued:
-                    self._hidden.add(job.id)
+                    self._hidden[job.id] = now
                     self._end(job, now)
             self.clock.bell.ring()
 
@@ -451,6 +451,10 @@ class EnginePool:
     def knows(self, job_id: int) -> bool:
         """Whether the server has this job and did not forget it."""
         return job_id in self._jobs and job_id not in self._hidden
+
+    def forgotten_at(self, job_id: int) -> datetime | None:
+        """When the server forgot this job; None if it did not."""
+        return self._hidden.get(job_id)
 
     def is_kept(self, job: Job, seconds: float) -> bool:
         """Whether a server that forgets a job so many seconds after its end still knows it."""
