@@ -103,6 +103,7 @@ def test_headers_and_body(send, server):
         headers["Accept"],
     ) == ("application/json", "1", "application/json")
     assert headers["User-Agent"].startswith("flowrunner/")
+    assert headers["Cache-Control"] == "no-cache"
     assert f"fmetoken token={TOKEN}" == headers["Authorization"]
     assert body == b'{"\\u00f8": [1, null]}'
     assert content == b"\x00\xff"

@@ -5,6 +5,7 @@ Each test runs on both clients, over a scripted V3 server, which carries keys, o
 
 import json
 import re
+import threading
 from datetime import timedelta
 
 import httpx
@@ -27,6 +28,7 @@ from flowrunner.errors import (
 )
 from flowrunner.http import AsyncHttpSession, HttpSession
 from flowrunner.journal import Journal
+from flowrunner.journal.database import Database
 from flowrunner.models import RunRef, RunStatus, SubmitOptions
 
 FLOW = "Samples/x.fmw"
@@ -109,6 +111,67 @@ def job(number, word, clock, *, key=None, description="", **more):
 def case(open_client, vendor, clock, tmp_path):
     """Clients that share a journal."""
     return Case(open_client, vendor, clock, tmp_path / "runs.db")
+
+
+@pytest.fixture
+def transactions(monkeypatch):
+    """What is written to journals while the caller waits, as one word for each transaction."""
+    seen, transaction = [], Database.transaction
+
+    def counted(database, *, durable):
+        if threading.current_thread().name != "flowrunner journal":  # which writes how runs go, and nobody waits for it
+            seen.append("durable" if durable else "other")
+        return transaction(database, durable=durable)
+
+    monkeypatch.setattr(Database, "transaction", counted)
+    return seen
+
+
+@pytest.fixture
+def in_use(case, transactions):
+    """The case, with a journal that has been used before: the very first submission makes the key of its digests."""
+    case.client().submit(FLOW)
+    transactions.clear()
+    return case
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_a_submission_costs_two_transactions(in_use, transactions, key):
+    """The intent before the request, the id after it: nothing else is written while the caller waits."""
+    client = in_use.client()
+
+    client.submit(FLOW, key=key)
+    assert transactions == ["durable", "durable"]
+
+    client.submit(FLOW, key="another")
+    assert len(transactions) == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "written"),
+    [
+        (LOST, SubmissionUncertain, ["durable", "other"]),
+        ((503, {}), VendorError, ["durable", "other"]),
+    ],
+)
+def test_a_submission_that_fails_costs_no_more(in_use, transactions, answer, error, written):
+    """What became of it is the second transaction, and no disk is waited for."""
+    in_use.vendor.on("POST", SUBMIT, answer)
+
+    with pytest.raises(error):
+        in_use.client().submit(FLOW)
+
+    assert transactions == written
+
+
+def test_a_key_that_is_known_costs_no_transaction(case, transactions):
+    """The same key again is read, not written."""
+    case.client().submit(FLOW, key=KEY)
+    transactions.clear()
+
+    assert case.client().submit(FLOW, key=KEY).id == "1"
+
+    assert transactions == []
 
 
 # What is written down

@@ -561,6 +561,7 @@ def test_a_purge_hides_what_has_ended(pool, clock):
 
     assert [job.id for job in pool.jobs] == [2]
     assert [pool.knows(number) for number in (1, 2, 3)] == [False, True, False]
+    assert [pool.forgotten_at(number) for number in (1, 2)] == [clock.now(), None]
     assert [job.state for job in pool.history] == [SUCCEEDED, RUNNING]
 
 

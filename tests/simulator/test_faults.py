@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,7 +21,9 @@ from flowrunner.simulator import (
     Simulator,
     SmartFlowId,
     Workspace,
+    serving,
 )
+from flowrunner.simulator.serving import _bind
 from flowrunner.simulator.skew import shift_times
 
 VERSION = "/fmeinfo/version"
@@ -311,6 +314,16 @@ def test_a_repeated_request_acts_twice(simulator, api, fail, answer, place):
     assert len(simulator.requests) == 1
 
 
+def test_the_books_tell_what_was_repeated(simulator, api, fail):
+    """Of two runs that one request started, the second is marked; what is asked for after that is not."""
+    fail("duplicate", requests="submissions", times=1)
+
+    submit(api)
+    submit(api)
+
+    assert [entry.job.is_repeat for entry in simulator.books] == [False, True, False]
+
+
 def test_a_large_request_is_repeated_whole(simulator, api, fail):
     """What is longer than what is read ahead acts twice, too."""
     body = AUSTIN | {"publishedParameters": {"MAXY": "1" * 3_000_000}}
@@ -543,7 +556,47 @@ def test_a_restart_may_lose_what_it_has_just_accepted(simulator, api, fail):
 
     (entry,) = simulator.books
     assert (entry.job.state, entry.job.ended_by, entry.is_known) == (JobState.CANCELLED, "restart", False)
+    assert entry.forgotten_at == simulator.clock.now()
     assert api.get(JOBS).json()["totalCount"] == 0
+
+
+@pytest.fixture
+def port_in_use(simulator, monkeypatch):
+    """Have a copy of the simulator's open port until it was asked for once; returns how often it was."""
+    held, asked = simulator._server._listener.dup(), []
+
+    def bind(host, port):
+        if asked:
+            held.close()
+        asked.append(port)
+        return _bind(host, port)
+
+    monkeypatch.setattr(serving, "_bind", bind)
+    yield asked
+    held.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a port in use can be taken")
+def test_a_restart_while_a_process_is_forked(simulator, api, fail, port_in_use):
+    """A process that was just forked has the port open until it becomes another program: the server waits for that."""
+    fail("restart")
+
+    with pytest.raises(httpx.TransportError):
+        submit(api)
+
+    assert simulator.wait_until_listening()
+    assert port_in_use == [simulator.port] * 2
+    assert submit(api).status_code == 202
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a port in use can be taken")
+def test_a_port_that_does_not_come_free(simulator, api, fail, port_in_use, monkeypatch):
+    """The server does not wait for its port for ever: that it is taken is an error of the request that restarts it."""
+    monkeypatch.setattr(serving, "_FORKED", -1.0)
+    fail("restart")
+
+    assert submit(api).status_code == 500
+    assert port_in_use == [simulator.port]
 
 
 # Who meets them

@@ -110,7 +110,10 @@ class Wire(ABC):
         self._learned = learned
         self._clock = clock
         self._gate = Gate(settings.requests_per_second)
-        self._headers = httpx.Headers({"Accept": "application/json", "User-Agent": f"flowrunner/{__version__}"})
+        # What a cache remembers is worse than no answer: a list from before a submission says that nothing was started.
+        self._headers = httpx.Headers(
+            {"Accept": "application/json", "Cache-Control": "no-cache", "User-Agent": f"flowrunner/{__version__}"}
+        )
         self._timeout = _timeouts(settings.timeout, settings.timeout)
         self._pid = os.getpid()
         self._transports: dict[tuple[str | None, bool], Any] = {}

@@ -56,6 +56,8 @@ class Digests:
         """
         path = database.path.with_name(f"{database.path.name}.key")
         try:
+            if (key := _read(path)) is not None:
+                return cls(key)
             # Of many processes that find none, one makes it: the others wait here.
             with database.transaction(durable=False):
                 return cls(_read(path) or _made(path))

@@ -7,6 +7,7 @@ happened until now, each event at its own moment. No vendor's words occur here; 
 from __future__ import annotations
 
 import threading
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from heapq import heappop, heappush
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
+REPEATING: ContextVar[bool] = ContextVar("REPEATING", default=False)
+"""Whether what is being served is a request once more, which somebody between the client and the server repeated."""
 
 
 class JobState(StrEnum):
@@ -166,6 +169,7 @@ class Job:
         stints: The stretches of work of the present attempt that are over.
         stint_at: When the stretch that is not over began; None if nobody works on it.
         answers: What the pauses of the present attempt were ended with, None for one that ended by itself.
+        is_repeat: Whether a request that somebody on the way repeated started it: its client has not asked for it.
     """
 
     id: int
@@ -188,6 +192,7 @@ class Job:
     stints: tuple[Stint, ...] = ()
     stint_at: datetime | None = None
     answers: tuple[Any, ...] = ()
+    is_repeat: bool = False
 
     @property
     def pause(self) -> Pause | None:
@@ -284,7 +289,7 @@ class EnginePool:
         self._next_id = first_id
         self._jobs: dict[int, Job] = {}
         self._books: list[Job] = []
-        self._hidden: set[int] = set()
+        self._hidden: dict[int, datetime] = {}
         self._queue: list[int] = []
         self._idle = list(range(1, engines + 1))
         self._agenda: list[tuple[datetime, int]] = []
@@ -335,6 +340,7 @@ class EnginePool:
                 queue=queue,
                 limits=limits or Limits(),
                 notes=notes,
+                is_repeat=REPEATING.get(),
             )
             self._next_id += 1
             self._books.append(job)
@@ -388,13 +394,13 @@ class EnginePool:
             KeyError: There is no such job.
         """
         with self._lock:
-            self._hidden.add(self.job(job_id).id)
+            self._hidden[self.job(job_id).id] = self.clock.now()
             self.clock.bell.ring()
 
     def purge(self) -> None:
         """Remove all jobs that have ended from what the server knows; the books keep them."""
         with self._lock:
-            self._hidden.update(job.id for job in self.jobs if job.state.is_final)
+            self._hidden |= dict.fromkeys((job.id for job in self.jobs if job.state.is_final), self.clock.now())
             self.clock.bell.ring()
 
     def lose(self, *, only_queued: bool = False) -> None:
@@ -407,7 +413,7 @@ class EnginePool:
             now = self.clock.now()
             for job in self.jobs:
                 if job.state is JobState.QUEUED or not only_queued:
-                    self._hidden.add(job.id)
+                    self._hidden[job.id] = now
                     self._end(job, now)
             self.clock.bell.ring()
 
@@ -445,6 +451,10 @@ class EnginePool:
     def knows(self, job_id: int) -> bool:
         """Whether the server has this job and did not forget it."""
         return job_id in self._jobs and job_id not in self._hidden
+
+    def forgotten_at(self, job_id: int) -> datetime | None:
+        """When the server forgot this job; None if it did not."""
+        return self._hidden.get(job_id)
 
     def is_kept(self, job: Job, seconds: float) -> bool:
         """Whether a server that forgets a job so many seconds after its end still knows it."""

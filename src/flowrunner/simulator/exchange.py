@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import evolve, frozen
 
+from flowrunner.simulator.engine import REPEATING
 from flowrunner.simulator.skew import shift_times
 
 if TYPE_CHECKING:
@@ -122,8 +123,12 @@ class Exchange:
 
     async def hear_twice(self) -> tuple[Answer, Answer]:
         """Let the app act twice and keep its answers back."""
-        again = await self.body.copy()
-        return await self.hear(), await self._hear(again)
+        again, first = await self.body.copy(), await self.hear()
+        token = REPEATING.set(True)
+        try:
+            return first, await self._hear(again)
+        finally:
+            REPEATING.reset(token)
 
     async def say(self, answer: Answer) -> None:
         """Answer."""

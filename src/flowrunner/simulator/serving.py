@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 import sys
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 # On, for 0 seconds: closing a socket sends RST.
 _LINGER_NOT = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
+
+_FORKED = 10.0
+"""Seconds within which a process that was forked becomes another program."""
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -117,7 +121,7 @@ class Server(uvicorn.Server):
             back_at = later(self._clock.now(), seconds)
             self.listening.clear()
             await self._stop_listening()
-            self._listener = _bind(*self._address)
+            self._listener = await self._bound_again()
             await self._cut_all()
             self._return = asyncio.create_task(self._come_back(back_at))
 
@@ -143,6 +147,17 @@ class Server(uvicorn.Server):
         await sleep_until(self._clock, moment)
         await asyncio.shield(self.startup([self._listener]))  # a server half started would be nobody's to close
         self.listening.set()
+
+    async def _bound_again(self) -> socket.socket:
+        """Take the port again; a process that was just forked has it until it becomes another program."""
+        until = self._loop.time() + _FORKED
+        while True:
+            try:
+                return _bind(*self._address)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or self._loop.time() > until:
+                    raise
+            await asyncio.sleep(0.01)
 
     async def _stop_listening(self) -> None:
         """Close the port; not while a connection is being accepted, which would be left open and never served."""
