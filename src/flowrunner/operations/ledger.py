@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import secrets
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -146,8 +146,8 @@ class Ledger:
 
     def is_under_way(self, entry: Entry) -> bool:
         """Whether who submitted it may still be waiting for the answer."""
-        patience = timedelta(seconds=float(entry.hint.get(PATIENCE, 0.0)))
-        return entry.uncertain is None and self._context.now() < entry.intended_at + patience
+        waited = (self._context.now() - entry.intended_at).total_seconds()
+        return entry.uncertain is None and waited < _patience_in(entry)
 
     def accepted(self, entry: Entry | None, run_id: str, status: RunStatus | None = None) -> Operation[None]:
         """Write down the vendor's id.
@@ -232,3 +232,12 @@ class Ledger:
 
     def _do(self, function: Callable[[], T]) -> Operation[T]:
         return (yield from ask(call(function)))
+
+
+def _patience_in(entry: Entry) -> float:
+    """The seconds that the hint tells; none where it tells nothing that makes sense."""
+    try:
+        patience = float(entry.hint.get(PATIENCE, ""))
+    except ValueError:
+        return 0.0
+    return patience if math.isfinite(patience) else 0.0
