@@ -947,7 +947,6 @@ def test_importing_the_configuration_is_light():
     ).map("\n".join)
 )
 @example(text="x = " + "[" * 100_000)
-@example(text="a." * 50_000 + "b = 1")
 @example(text="x = " + "9" * 5000)
 def test_any_file_is_a_configuration_or_an_error_of_ours(tmp_path_factory, text):
     """Whatever a file says, nothing but a FlowrunnerError comes out."""
