@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +13,16 @@ from typing import Any
 import httpx
 import pytest
 import stamina
+from hypothesis import HealthCheck, settings
 
 from flowrunner.testing.blocking import Blocking
+
+# How long a machine takes for an example says nothing about the example.
+settings.register_profile("short", settings(), deadline=None)
+settings.register_profile(
+    "long", deadline=None, derandomize=False, max_examples=3000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("FLOWRUNNER_FUZZ") or "short")
 
 START = datetime(2025, 1, 1, 12, tzinfo=UTC)
 

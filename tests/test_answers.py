@@ -1,5 +1,6 @@
 """Reading answers: JSON out of bytes, errors out of statuses, and what a submission leaves open."""
 
+import json
 import math
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -91,6 +92,34 @@ def test_any_bytes_are_json_or_make_no_sense(content):
     """No bytes raise anything but `ProtocolError`."""
     with suppress(ProtocolError):
         json_of(Response(200, {}, content))
+
+
+@pytest.mark.parametrize("pair", [b"[]", b'{"x":}'])
+def test_json_that_is_nested_without_end(pair):
+    """What is nested deeper than any answer is makes no sense, however deep it is; a hundred levels are read."""
+    left, right = pair[:-1], pair[-1:]
+
+    def nested(depth):
+        inner = b"[]" if pair == b"[]" else b"{}"
+        return Response(200, {}, left * (depth - 1) + inner + right * (depth - 1))
+
+    assert json_of(nested(100))
+    for depth in (101, 900, 100_000):
+        with pytest.raises(ProtocolError, match=r"nested more than 100|not JSON"):
+            json_of(nested(depth))
+
+
+def test_json_with_many_brackets_is_not_deep():
+    """What counts is how deep they are nested, in long lists and in texts."""
+    value = {"items": [{"id": number, "text": "[[{" * 99} for number in range(200)]}
+    assert value == json_of(Response(200, {}, json.dumps(value).encode()))
+
+
+def test_a_number_too_large_is_no_json():
+    """A number that would be read as infinite, which nobody could write again, makes no sense."""
+    with pytest.raises(ProtocolError, match="not JSON"):
+        json_of(Response(200, {}, b'{"elapsedTime": 1e999}'))
+    assert json_of(Response(200, {}, b"[1.5, -1e308]")) == [1.5, -1e308]
 
 
 # Errors by status

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from flowrunner.backend import Backend, Capability, Outcome, RunQuery, Settings, Submission, Upload
+from flowrunner.backend import Backend, Capability, Outcome, RunQuery, Settings, Submission, Upload, key_in, labelled
 from flowrunner.errors import UnsupportedOperation
 from flowrunner.models import ArtifactSource, RemoteFile, RunRef
 from flowrunner.plans import FileBody
@@ -93,3 +95,19 @@ def test_numbers_that_make_sense():
     """No limit on the rate is no number at all, and nothing may be held or sent again."""
     assert Settings(requests_per_second=None, max_long_polls=0, retries=0).requests_per_second is None
     assert Settings(requests_per_second=0.1).requests_per_second == 0.1
+
+
+@given(st.text() | st.text("[]fr:%a ").map("[fr:{}]".format))
+def test_a_key_is_read_out_of_any_text(text):
+    """Whatever people write into a description, what is read of it is a text, and empty without a label."""
+    assert isinstance(key_in(text), str)
+    assert key_in(text.replace("[", "(")) == ""
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+    st.none() | st.text().filter(lambda text: not key_in(text)),
+)
+def test_a_key_comes_back_out_of_its_label(key, text):
+    """Any key survives the way to the vendor and back, beside any text."""
+    assert key == key_in(labelled(text, key))

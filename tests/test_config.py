@@ -7,6 +7,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -934,3 +935,22 @@ def test_importing_the_configuration_is_light():
     program = "import sys; before = set(sys.modules); import flowrunner.config; print(*set(sys.modules) - before)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert not {"httpx", "tomllib", "platformdirs", "keyring", "cattrs", "difflib"} & set(loaded)
+
+
+@given(
+    text=st.text()
+    | st.lists(
+        st.sampled_from(
+            ["[connections.prod]", "[connections]", "connections = 1", "backend = 'acme'", "[[", "token.env = 1", "x"]
+        ),
+        max_size=5,
+    ).map("\n".join)
+)
+@example(text="x = " + "[" * 100_000)
+@example(text="x = " + "9" * 5000)
+def test_any_file_is_a_configuration_or_an_error_of_ours(tmp_path_factory, text):
+    """Whatever a file says, nothing but a FlowrunnerError comes out."""
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with suppress(FlowrunnerError):
+        resolve("prod", backend=None, config=str(file), arguments={}, environ={"ACME_TOKEN": TOKEN})

@@ -340,6 +340,17 @@ def test_a_submission_under_way_is_not_taken_for_lost(case):
     assert entry is not None
 
 
+@pytest.mark.parametrize("patience", ["", "soon", "nan", "inf", "-inf", "1e999", "-7"])
+def test_a_hint_that_makes_no_sense_makes_nobody_wait(case, patience):
+    """How long an answer may take is what the hint says; where it says nothing of the kind, no answer is awaited."""
+    client = case.client(which="sync")
+    handle = case.uncertain(client, key=KEY)
+    with case.journal()._database.transaction(durable=False) as db:
+        db.execute("UPDATE entries SET uncertain = NULL, hint = ?", (json.dumps({"patience": patience}),))
+    assert client.attach(handle).reconcile().outcome is ReconcileOutcome.NOT_FOUND
+    assert client.submit(FLOW, key=KEY).id == "9"
+
+
 def test_who_is_quicker_between_check_and_intent_wins(case, monkeypatch):
     """The run that another process started meanwhile is the run; files that were uploaded for ours are removed."""
     client = case.client()

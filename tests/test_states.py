@@ -781,3 +781,18 @@ def test_an_end_is_known_in_any_order(final, live, data):
         track, _ = see(track, word, asked_at=moment)
     assert WORDS[fold(final)].state is track.status.state
     assert final == track.status.vendor_status
+
+
+@given(
+    st.text()
+    | st.lists(st.sampled_from([*RunState, *Cause, *WaitReason, "warnings", "/", " "]), max_size=4).map("".join)
+)
+def test_any_text_is_a_meaning_or_refused(text):
+    """What the configuration says of a word is a meaning the table knows, or a ValueError."""
+    try:
+        meaning = parse_meaning(text)
+    except ValueError:
+        pass
+    else:
+        assert meaning.state in RunState
+        assert meaning.reason is None or meaning.state is RunState.WAITING

@@ -27,7 +27,7 @@ from flowrunner.plans import send
 from flowrunner.retries import answered, failure_in, leaves_open, may_pass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from flowrunner.plans import Plan, Request, Response
 
@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 KEPT: Final = 500
 """Characters of a senseless answer that an error keeps."""
+MAX_DEPTH: Final = 100
+"""Levels of lists and objects within each other that are read: the stack of who looks through them has an end."""
 MAX_RETRY_AFTER: Final = 3600.0
 """No server may silence us for longer, in seconds."""
 
@@ -45,13 +47,36 @@ def json_of(response: Response) -> Any:
     """The JSON value in the body.
 
     Raises:
-        ProtocolError: the body is not JSON.
+        ProtocolError: the body is not JSON, or nested without end.
     """
     try:
-        return _DECODER.decode(response.content.decode("utf-8-sig"))
+        value = _DECODER.decode(response.content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         pass  # these errors hold the whole body, which is not for everybody's eyes
+    else:
+        if _may_be_deep(response.content) and _is_deep(value):
+            raise senseless(response, f"JSON that is nested more than {MAX_DEPTH} levels deep")
+        return value
     raise senseless(response, f"{_kind_of(response.content.strip())} where JSON was expected")
+
+
+def _may_be_deep(body: bytes) -> bool:
+    """Whether there are brackets enough; most answers have fewer."""
+    return body.count(b"[") + body.count(b"{") > MAX_DEPTH
+
+
+_NESTING: Final = (dict, list)
+
+
+def _is_deep(value: Any) -> bool:
+    level = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for each in level for inner in _inside(each) if type(inner) in _NESTING]
+    return bool(level)
+
+
+def _inside(container: Any) -> Iterable[Any]:
+    return container.values() if type(container) is dict else container
 
 
 def _kind_of(body: bytes) -> str:
@@ -62,7 +87,14 @@ def _reject_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_reject_constant)
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"{number} is too large")
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_finite)
 
 
 def senseless(response: Response, what: str) -> ProtocolError:

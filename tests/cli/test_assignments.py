@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowrunner.cli.assignments import Assignment, read_assignment, values_of
@@ -118,6 +118,20 @@ def test_conversion_never_makes_a_problem_worse(name, text):
     spec = FlowSpec("f", (SPEC.parameter(name),))
 
     assert bool(problems(spec, {name: text})) == bool(problems(spec, values(f"{name}={text}", spec=spec)))
+
+
+@given(st.lists(st.text() | st.text('xn:=[{"0e9,').map("x:={}".format), max_size=3))
+@example(["x:=" + "[" * 100_000])
+@example(["x:=" + "9" * 5000])
+@example(["number=" + "9" * 5000])
+def test_any_arguments_are_values_or_refused(arguments):
+    """Whatever is written on a command line, nothing but a ValueError comes out."""
+    try:
+        given_values = values_of([read_assignment(each) for each in arguments], SPEC)
+    except ValueError:
+        pass
+    else:
+        assert all(isinstance(name, str) for name in given_values)
 
 
 def test_a_parameter_of_several_values_gets_a_list():

@@ -6,6 +6,8 @@ from math import inf
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from flowrunner.simulator import Fault, Faults, read_faults
 from flowrunner.simulator.faults import KINDS, takes
@@ -111,3 +113,39 @@ def test_the_reference_has_each_kind_and_each_name():
         assert sorted(name for name in own if f"`{name}" not in rows[kind]) == []
     common = set.intersection(*(set(takes(each)) for each in KINDS)) - {"kind"}
     assert sorted(name for name in common if name not in rows) == []
+
+
+VALUES = [
+    "1",
+    "-1",
+    "0",
+    "1e999",
+    "nan",
+    "true",
+    "''",
+    "'all'",
+    "'status'",
+    "'skew'",
+    "[]",
+    "{}",
+    "{a = 1}",
+    "1979-05-27",
+    "9" * 5000,
+]
+LINES = st.sampled_from(
+    [f"{name} = {value}" for name in (*takes("status"), "seed", "seconds", "lasts") for value in VALUES]
+)
+
+
+@given(st.text() | st.lists(LINES | st.sampled_from(["[[fault]]", "[fault]"]), max_size=4).map("\n".join))
+@example("x = " + "[" * 100_000)
+@example("[[fault]]\nkind = [1]")
+def test_any_file_is_faults_or_an_error_that_names_it(tmp_path_factory, text):
+    """Whatever a file says, nothing but a ValueError with the file's name comes out."""
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        outcome = read_faults(file)
+    except ValueError as error:
+        outcome = str(error)
+    assert isinstance(outcome, Faults) or outcome.startswith(f"{file}: ")

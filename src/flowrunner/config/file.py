@@ -106,6 +106,8 @@ def _parsed(path: Path) -> dict[str, Any] | None:
         problem = f"cannot be read: {error.strerror}"
     except ValueError:
         problem = "is not UTF-8 text, or that is no path"
+    except RecursionError:
+        problem = "cannot be read: it is nested without end"
     # Raised out here: the errors above carry the whole text of the file, credentials and all.
     raise ConfigError(f"{path} {problem}")
 

@@ -133,6 +133,9 @@ class Database:
                 raise self._busy("another process") from error
             advice = _ADVICE.get(code, "see that its disk is well, or name another file")
             raise JournalError(f"the journal {str(self.path)!r} cannot be used: {error}; {advice}") from error
+        except UnicodeDecodeError as error:  # of a text in the file, or of SQLite's own words about one
+            advice = _ADVICE[sqlite3.SQLITE_CORRUPT]
+            raise JournalError(f"the journal {str(self.path)!r} is damaged: {error}; {advice}") from error
 
     def _busy(self, who: str) -> JournalError:
         return JournalError(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-
-from attrs import fields_dict
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.enums import Cause, RunState, WaitReason
 from flowrunner.errors import JournalError
@@ -18,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["change_of", "columns", "entry_at", "first", "insert", "moment", "plain", "select", "text"]
+
+
+_SENSELESS: Final = (ValueError, TypeError, IndexError, RecursionError)
+"""What a row raises that something else wrote: values of another type, a column under another name."""
 
 
 def insert(db: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> int | None:
@@ -68,34 +70,41 @@ def columns(intent: Intent) -> dict[str, Any]:
 
 
 def _entry_of(row: sqlite3.Row) -> Entry:
-    known = {name: plain(row[name]) for name in fields_dict(Entry) if name != "is_new"}
     try:
         return Entry(
-            **{
-                **known,
-                "hint": json.loads(known["hint"]),
-                "state": RunState(known["state"]),
-                **{name: _time(known[name]) for name in ("intended_at", "accepted_at", "ended_at", "absent_at")},
-            }
+            seq=row["seq"],
+            connection=_text(row["connection"]),
+            backend=_text(row["backend"]),
+            flow=_text(row["flow"]),
+            key=_text(row["key"]),
+            digest=_text(row["digest"]),
+            hint=_hint(row["hint"]),
+            run_id=_text_or_none(row["run_id"]),
+            state=RunState(row["state"]),
+            attempts=_number(row["attempts"]),
+            uncertain=_text_or_none(row["uncertain"]),
+            intended_at=_time(row["intended_at"]),
+            accepted_at=_time_or_none(row["accepted_at"]),
+            ended_at=_time_or_none(row["ended_at"]),
+            pid=_number(row["pid"]),
+            absent_at=_time_or_none(row["absent_at"]),
         )
-    except (ValueError, TypeError) as error:
+    except _SENSELESS as error:
         raise _damaged(f"entry {row['seq']}", error) from error
 
 
 def change_of(row: sqlite3.Row) -> Change:
     """A row of the history."""
-    known = {name: plain(row[name]) for name in fields_dict(Change)}
     try:
         return Change(
-            **{
-                **known,
-                "at": datetime.fromisoformat(known["at"]),
-                "state": RunState(known["state"]),
-                "cause": known["cause"] and Cause(known["cause"]),
-                "reason": known["reason"] and WaitReason(known["reason"]),
-            }
+            at=_time(row["at"]),
+            run_id=_text(row["run_id"]),
+            state=RunState(row["state"]),
+            vendor_status=_text_or_none(row["vendor_status"]),
+            cause=None if row["cause"] is None else Cause(row["cause"]),
+            reason=None if row["reason"] is None else WaitReason(row["reason"]),
         )
-    except (ValueError, TypeError) as error:
+    except _SENSELESS as error:
         raise _damaged(f"a change of entry {row['entry']}", error) from error
 
 
@@ -121,5 +130,36 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+def _text(value: Any) -> str:
+    if isinstance(found := plain(value), str):
+        return found
+    raise TypeError(f"a text was expected, not {found!r}")
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, int):
+        return value
+    raise TypeError(f"a whole number was expected, not {value!r}")
+
+
+def _hint(value: Any) -> Mapping[str, str]:
+    found = json.loads(_text(value))
+    if isinstance(found, dict) and all(isinstance(each, str) for each in found.values()):
+        return found
+    raise TypeError("a hint is texts by name")
+
+
+def _time(value: Any) -> datetime:
+    """A moment that can be reckoned with: `moment` writes an offset, and no calendar's first or last year."""
+    found = datetime.fromisoformat(value)
+    if found.tzinfo is not None and MINYEAR < found.year < MAXYEAR:
+        return found
+    raise ValueError(f"{value!r} is not when it happened")
+
+
+def _time_or_none(value: Any) -> datetime | None:
+    return None if value is None else _time(value)

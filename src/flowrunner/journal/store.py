@@ -202,7 +202,7 @@ class Journal:
             found = db.execute(
                 "SELECT run_id FROM entries WHERE connection = ? AND run_id IS NOT NULL", (text(connection),)
             ).fetchall()
-        return frozenset(plain(row["run_id"]) for row in found)
+            return frozenset(plain(row["run_id"]) for row in found)
 
     def open_entries(self, connection: str) -> list[Entry]:
         """What was not seen to end, with and without an id, oldest first."""

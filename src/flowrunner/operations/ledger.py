@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import secrets
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -164,8 +164,8 @@ class Ledger:
         if entry.uncertain is not None:
             return False
         alive = lives(entry.hint.get(SENDER, ""))
-        patience = timedelta(seconds=float(entry.hint.get(PATIENCE, 0.0)))
-        return self._context.now() < entry.intended_at + patience if alive is None else alive
+        waited = (self._context.now() - entry.intended_at).total_seconds()
+        return waited < _patience_in(entry) if alive is None else alive
 
     def accepted(self, entry: Entry | None, run_id: str, status: RunStatus | None = None) -> Operation[None]:
         """Write down the vendor's id.
@@ -285,3 +285,12 @@ def _kind_of(error: FlowrunnerError) -> str:
     failure = getattr(cause, "failure", None)
     status = f"HTTP {error.http_status}" if error.http_status else ""
     return ", ".join(filter(None, (type(cause).__name__, str(failure or ""), status)))
+
+
+def _patience_in(entry: Entry) -> float:
+    """The seconds that the hint tells; none where it tells nothing that makes sense."""
+    try:
+        patience = float(entry.hint.get(PATIENCE, ""))
+    except ValueError:
+        return 0.0
+    return patience if math.isfinite(patience) else 0.0
