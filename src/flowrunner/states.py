@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "NEED_PEOPLE",
     "RULES",
     "Kind",
     "Meaning",
@@ -32,6 +33,7 @@ __all__ = [
     "changed",
     "fold",
     "mismatched",
+    "needs_a_person",
     "parse_meaning",
     "reduce",
 ]
@@ -42,6 +44,10 @@ ABSENCES_TO_BE_LOST: Final = 3
 """So many answers that deny a run we have seen ..."""
 ABSENT_FOR: Final = 10.0
 """... over at least so many seconds, and it is LOST."""
+
+
+NEED_PEOPLE: Final = frozenset({WaitReason.USER_INPUT, WaitReason.FLOW_SELECTION})
+"""What a run waits for that will not come without an answer."""
 
 
 @frozen
@@ -361,6 +367,11 @@ def cancel_answered(
 
 def _cancelled(known: RunStatus, at: datetime | None) -> RunStatus:
     return evolve(known, state=RunState.CANCELLED, cause=Cause.BY_US, reason=None, observed_at=at)
+
+
+def needs_a_person(status: RunStatus) -> bool:
+    """Whether the run will not go on without an answer."""
+    return status.state is RunState.WAITING and status.reason in NEED_PEOPLE
 
 
 def changed(old: RunStatus, new: RunStatus) -> bool:

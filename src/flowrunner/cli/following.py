@@ -12,7 +12,7 @@ from rich.text import Text
 
 from flowrunner.cli.outcome import code_of, code_of_state, end, interrupted, next_command, reported
 from flowrunner.cli.output import COLOURS, one_line, run_object, vendor_word
-from flowrunner.enums import RunState, WaitReason
+from flowrunner.enums import RunState
 from flowrunner.errors import (
     ContactLost,
     FlowrunnerError,
@@ -22,6 +22,7 @@ from flowrunner.errors import (
     RunLost,
     WaitTimeout,
 )
+from flowrunner.states import needs_a_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     Show = Callable[[RunStatus], None]
 
 __all__ = ["display", "follow_to_end"]
-
-_NEED_PEOPLE = frozenset({WaitReason.USER_INPUT, WaitReason.FLOW_SELECTION})
 
 
 def follow_to_end(run: Run, *, timeout: float | None, output: Output, config: str | None) -> NoReturn:
@@ -65,16 +64,12 @@ def follow_to_end(run: Run, *, timeout: float | None, output: Output, config: st
 
 def _awaited(run: Run, timeout: float | None, show: Show) -> RunResult:
     """Every change is shown, so `watch` does the waiting; `wait` then tells the outcome without another look."""
-    if not _needs_a_person(run.status):
+    if not needs_a_person(run.status):
         for status in run.watch(timeout):
             show(status)
-            if _needs_a_person(status):
+            if needs_a_person(status):
                 break
     return run.wait()
-
-
-def _needs_a_person(status: RunStatus) -> bool:
-    return status.state is RunState.WAITING and status.reason in _NEED_PEOPLE
 
 
 def _conclude(run: Run, result: RunResult, output: Output, error: FlowrunnerError | None) -> NoReturn:

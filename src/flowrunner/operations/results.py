@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from flowrunner.answering import complete_answers
 from flowrunner.backend import Capability, Prompt
-from flowrunner.enums import CancelOutcome, RunState, WaitReason
+from flowrunner.enums import CancelOutcome, RunState
 from flowrunner.errors import (
     FlowrunnerError,
     InputRequired,
@@ -20,6 +20,7 @@ from flowrunner.models import RunResult
 from flowrunner.operations.records import with_id
 from flowrunner.operations.steps import ask
 from flowrunner.plans import call
+from flowrunner.states import needs_a_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from flowrunner.plans import Lines, Plan
 
 __all__ = ["Results"]
-
-NEED_PEOPLE: Final = frozenset({WaitReason.USER_INPUT, WaitReason.FLOW_SELECTION})
 
 
 class Results:
@@ -132,7 +131,7 @@ class Results:
         self._context.require(Capability.RESUME, "resume()")
         if record.status.state is not RunState.WAITING:
             yield from self._runs.look(record)
-        if record.status.state is not RunState.WAITING or record.status.reason not in NEED_PEOPLE:
+        if not needs_a_person(record.status):
             raise InvalidRequest(f"the run is {record.status.state} and does not wait for an answer")
         backend, ref = self._context.backend, with_id(record.ref)
         prompt = yield from ask(backend.prompt(ref))
@@ -171,7 +170,7 @@ class Results:
 
 
 def _stops_a_wait(status: RunStatus) -> bool:
-    return status.state.is_final or (status.state is RunState.WAITING and status.reason in NEED_PEOPLE)
+    return status.state.is_final or needs_a_person(status)
 
 
 def _needs_attention(status: RunStatus) -> bool:

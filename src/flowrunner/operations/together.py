@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from flowrunner import events
 from flowrunner.backend import Capability, RunQuery
-from flowrunner.enums import RunState, WaitReason
+from flowrunner.enums import RunState
 from flowrunner.errors import ContactLost, FlowrunnerError, RunNotFound, WaitTimeout
 from flowrunner.follow import Contact, ends_following, pause_after
 from flowrunner.operations.records import with_id
 from flowrunner.operations.steps import ask, pause
+from flowrunner.states import needs_a_person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from flowrunner.operations.records import RunRecord, Runs
     from flowrunner.operations.steps import Operation
 
-__all__ = ["NEED_PEOPLE", "Together"]
+__all__ = ["Together"]
 
 FEW: Final = 20
 """So many runs are looked at one by one."""
@@ -41,7 +42,6 @@ LEAST: Final = 0.001
 """Seconds between two looks: two clocks may differ by less."""
 LIVE: Final = frozenset({RunState.QUEUED, RunState.RUNNING, RunState.WAITING})
 ENDED: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
-NEED_PEOPLE: Final = frozenset({WaitReason.USER_INPUT, WaitReason.FLOW_SELECTION})
 
 
 class _Pending:
@@ -239,4 +239,4 @@ class Together:
 
 def _is_done(status: RunStatus) -> bool:
     """Whether there is nothing to wait for: it has ended, or a person has to do something first."""
-    return status.state.is_final or (status.state is RunState.WAITING and status.reason in NEED_PEOPLE)
+    return status.state.is_final or needs_a_person(status)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.enums import RunState, WaitReason
 from flowrunner.errors import ContactLost, FlowrunnerError, InputRequired, RunCancelled, RunFailed
-from flowrunner.testing.conformance.scenario import PEOPLE, Scenario, apart
+from flowrunner.states import NEED_PEOPLE
+from flowrunner.testing.conformance.scenario import Scenario, apart
 from flowrunner.testing.conformance.verdict import broken, holds, proves
 from flowrunner.testing.conformance.world import lost, page, refused
 
@@ -51,7 +52,7 @@ class FollowingRules(Scenario):
             state = run.wait(timeout=10_000).status.state
             holds("5.2", state is RunState.SUCCEEDED, f"the wait over {words} ended at {state}")
         for word, meaning in self.meanings().items():
-            if meaning is not None and meaning.reason in PEOPLE:
+            if meaning is not None and meaning.reason in NEED_PEOPLE:
                 self._ends_for_a_person(word, meaning.reason)
 
     def _shown_in_turn(self, world: World, run_id: str, words: list[str]) -> None:

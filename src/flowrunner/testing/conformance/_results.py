@@ -9,7 +9,8 @@ from pathlib import Path
 from flowrunner.backend import Capability
 from flowrunner.enums import RunState
 from flowrunner.errors import InputRequired, SubmissionUncertain
-from flowrunner.testing.conformance.scenario import PEOPLE, Scenario
+from flowrunner.states import NEED_PEOPLE
+from flowrunner.testing.conformance.scenario import Scenario
 from flowrunner.testing.conformance.verdict import broken, holds, proves
 from flowrunner.testing.conformance.world import lost, submissions
 
@@ -87,7 +88,7 @@ class ResultRules(Scenario):
     def test_7_6_a_question_and_its_answers(self) -> None:
         """Schema and defaults are shown; the answers arrive whole, laid over the defaults."""
         self.needs(Capability.RESUME)
-        word = next(word for word, meaning in self.meanings().items() if meaning and meaning.reason in PEOPLE)
+        word = next(word for word, meaning in self.meanings().items() if meaning and meaning.reason in NEED_PEOPLE)
         question = {"schema": SCHEMA, "model": {"name": "nobody", "size": 3}}
         with self.world() as world:
             run = self.shown(world, world.client(), word, question=question)

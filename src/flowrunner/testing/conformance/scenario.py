@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import pytest
 
-from flowrunner.enums import RunState, WaitReason
+from flowrunner.enums import RunState
 from flowrunner.models import SubmitOptions
-from flowrunner.states import Meaning, parse_meaning
+from flowrunner.states import NEED_PEOPLE, Meaning, parse_meaning
 from flowrunner.testing.conformance.world import World
 
 if TYPE_CHECKING:
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from flowrunner.backend import Backend, Capability
     from flowrunner.testing.conformance.server import ScriptedServer
 
-__all__ = ["LIVE", "PEOPLE", "Scenario", "apart"]
+__all__ = ["LIVE", "Scenario", "apart"]
 
 T = TypeVar("T")
 
 LIVE: Final = frozenset({RunState.QUEUED, RunState.RUNNING, RunState.WAITING})
-PEOPLE: Final = frozenset({WaitReason.USER_INPUT, WaitReason.FLOW_SELECTION})
 
 
 def apart(act: Callable[[], T]) -> T:
@@ -77,7 +76,7 @@ class Scenario:
         return [
             word
             for word, meaning in self.meanings().items()
-            if meaning is not None and meaning.state in states and meaning.reason not in PEOPLE
+            if meaning is not None and meaning.state in states and meaning.reason not in NEED_PEOPLE
         ]
 
     def word_for(self, state: RunState) -> str:
