@@ -160,7 +160,7 @@ def test_what_is_uncertain_is_named_by_its_cause(why, outcome, cause):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
 def test_a_short_soak(tmp_path, capsys):
     """Under faults and with programs killed, no run is started twice, no id lost, no end wrong, no process left."""
-    report = soak(Plan(seconds=15, runs=160, seed=7, life=2, kills=2), tmp_path)
+    report = soak(Plan(seconds=12, runs=160, seed=7, life=2, kills=2), tmp_path)
 
     show(report)
     assert report.violations == (), capsys.readouterr().out
