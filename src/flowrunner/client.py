@@ -271,7 +271,7 @@ class Client(_ClientBase):
             to: the file here, or a folder that takes it under its own name.
             progress: called with the bytes that came, and those there are in all, where that is known.
         """
-        return self._perform(self._operations.files.download(str(file), _target(file, Path(to)), progress))
+        return self._perform(self._operations.files.download(str(file), Path(to), progress))
 
     def remove(self, file: RemoteFile) -> None:
         """Remove a file from the vendor that `upload`, or a submission, brought there. It may be gone already."""
@@ -336,14 +336,6 @@ class Client(_ClientBase):
         if isinstance(step, Request):
             return self._session.send(step, retry=asked.retry, deadline=deadline)
         return step.function()
-
-
-def _target(file: RemoteFile | str, to: Path) -> Path:
-    if not to.is_dir():
-        return to
-    reference = str(file)
-    name = reference.rstrip("/").rpartition("/")[2]
-    return to / (f"{name}.zip" if reference.endswith("/") else name)
 
 
 class _RunBase:
@@ -598,7 +590,7 @@ class AsyncClient(_ClientBase):
         progress: Progress | None = None,
     ) -> Path:
         """As `Client.download`."""
-        return await self._perform(self._operations.files.download(str(file), _target(file, Path(to)), progress))
+        return await self._perform(self._operations.files.download(str(file), Path(to), progress))
 
     async def remove(self, file: RemoteFile) -> None:
         """As `Client.remove`."""

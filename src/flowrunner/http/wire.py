@@ -23,13 +23,12 @@ if TYPE_CHECKING:
 
     from flowrunner.backend import Backend, Settings
     from flowrunner.clock import Clock
-    from flowrunner.models import Progress
     from flowrunner.plans import FileBody
     from flowrunner.secret import Secret
 
 
 from flowrunner.http.addresses import environment_proxy, origin_of, tls_context, url_of
-from flowrunner.http.bodies import json_bytes
+from flowrunner.http.bodies import Meter, json_bytes
 from flowrunner.http.failures import too_early
 from flowrunner.http.gate import Gate
 
@@ -91,20 +90,27 @@ class Wire(ABC):
         self._learned = learned
         self._clock = clock
         self._gate = Gate(settings.requests_per_second)
-        self._headers = httpx.Headers({"Accept": "application/json", "User-Agent": f"flowrunner/{__version__}"})
+        self._headers = httpx.Headers(
+            {
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",  # what is packed all the same is unpacked
+                "User-Agent": f"flowrunner/{__version__}",
+            }
+        )
         self._timeout = _timeouts(settings.timeout, settings.timeout)
         self._pid = os.getpid()
         self._transports: dict[tuple[str | None, bool], Any] = {}
         self._closed = False
 
-    def _build(self, request: Request, limit: float) -> httpx.Request:
+    def _build(self, request: Request, limit: float, size: int) -> httpx.Request:
+        """The request as it goes out; `size` is that of its file."""
         url = url_of(request.path if "://" in request.path else self._base + request.path, request.query)
         headers = self._headers.copy()
         headers.update(request.headers)
         content: Any = request.content
         if request.file is not None:
-            headers["Content-Length"] = str(request.file.size())
-            content = self._streamed(request.file, request.progress)
+            headers["Content-Length"] = str(size)
+            content = self._streamed(request.file, Meter(request.progress, size))
         if request.json is not None:
             headers.setdefault("Content-Type", "application/json")
             content = json_bytes(request.json)
@@ -127,7 +133,7 @@ class Wire(ABC):
         return pause if pause <= patience else too_early(pause)
 
     @abstractmethod
-    def _streamed(self, body: FileBody, progress: Progress | None) -> Any:
+    def _streamed(self, body: FileBody, meter: Meter) -> Any:
         """The body in chunks, as the session's own kind of iterator."""
 
     def _check_open(self) -> None:
