@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from attrs import evolve
 
@@ -62,7 +62,7 @@ def file_at(reference: str) -> tuple[str, list[str]]:
 
 def content_disposition(name: str) -> str:
     """The header that names an upload. Non-ASCII names go as RFC 5987 has it, in quotes, as the vendor documents."""
-    if name.isascii() and name.isprintable() and not set(name) & set('"\\%'):  # of %22 some servers make a quote
+    if name.isascii() and name.isprintable() and not set(name) & set('"\\') and unquote(name) == name:
         return f'attachment; filename="{name}"'
     return f"attachment; filename*=UTF-8''\"{quote(name, safe='')}\""
 

@@ -91,13 +91,13 @@ class Unpacking:
             chunk = self._unpacker.unconsumed_tail
 
     def _unpacked(self, unpacker: Any, chunk: bytes) -> bytes:
-        if unpacker.eof:
-            raise httpx.DecodingError("the packed answer goes on after its end")
         self._began = True
         try:
             piece: bytes = unpacker.decompress(chunk, PIECE)
         except zlib.error as error:
             raise httpx.DecodingError(f"the answer cannot be unpacked ({error})") from None
+        if unpacker.unused_data:
+            raise httpx.DecodingError("the packed answer goes on after its end")
         return piece
 
     def end(self) -> bytes:
@@ -146,7 +146,7 @@ def _decoder_of(answer: httpx.Response) -> codecs.IncrementalDecoder:
     """Of the text's own encoding; of UTF-8 where it names none, or one of something that is no text."""
     name = answer.charset_encoding or "utf-8"
     try:
-        b"".decode(name)
+        " ".encode(name)
         return codecs.getincrementaldecoder(name)("replace")
     except (LookupError, ValueError):
         return codecs.getincrementaldecoder("utf-8")("replace")
