@@ -5,6 +5,7 @@ The sync and the async classes stand side by side and differ in `await` alone; r
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -711,8 +712,9 @@ class AsyncRun(_RunBase):
         """As `Run.logs`."""
         lines: Any = await self._perform(self._operations.results.logs(self._record))
         try:
-            async for line in lines:
-                yield line
+            async with aclosing(lines):
+                async for line in lines:
+                    yield line
         except FlowrunnerError as error:
             self._operations.context.located(error, self.ref)
             raise

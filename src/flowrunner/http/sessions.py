@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing, suppress
+from collections import Counter
+from contextlib import asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -185,6 +186,8 @@ class AsyncHttpSession(Wire):
 
         super().__init__(backend, **arguments)
         self._renewal = asyncio.Lock()
+        self._users: Counter[httpx.AsyncBaseTransport] = Counter()
+        self._spoiled: set[httpx.AsyncBaseTransport] = set()
 
     async def send(self, request: Request, *, retry: bool = True, deadline: float | None = None) -> Response:
         """As `HttpSession.send`."""
@@ -252,20 +255,65 @@ class AsyncHttpSession(Wire):
         size = 0 if request.file is None else await asyncio.to_thread(_size_of, request.file)
         wire = self._build(request, limit, size)
         try:
-            transport = await self._transport(request, wire.url)
-            answer = await transport.handle_async_request(wire)
+            transport, answer = await self._answered(request, wire)
             if request.stream and answer.is_success:
-                return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
-            try:
+                lines = self._lines(request, wire.url, answer, transport)
+                return Response(answer.status_code, answer.headers, lines=lines)
+            async with self._closing(transport, answer):
                 outcome: Response | TransportError = await self._read(request, answer, Body(answer, self._clock, limit))
-            finally:
-                await answer.aclose()
         except FAILURES as error:
             outcome = translate(error, request, wire.url)
         self._note(outcome)
         return outcome
 
-    async def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+    async def _answered(self, request: Request, wire: httpx.Request) -> tuple[httpx.AsyncBaseTransport, httpx.Response]:
+        import asyncio
+
+        transport = await self._transport(request, wire.url)
+        self._users[transport] += 1
+        try:
+            return transport, await transport.handle_async_request(wire)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                self._spoil(transport)
+            await self._left(transport)
+            raise
+
+    def _spoil(self, transport: httpx.AsyncBaseTransport) -> None:
+        """Send no more requests over its connections, since one of them may be lost.
+
+        A request that is cancelled between connecting and sending, or while its answer is closed, leaves a connection
+        that httpcore neither uses again nor closes before all the others: after some of those none could be had.
+        """
+        self._spoiled.add(transport)
+        self._transports = {key: each for key, each in self._transports.items() if each is not transport}
+
+    @asynccontextmanager
+    async def _closing(self, transport: httpx.AsyncBaseTransport, answer: httpx.Response) -> AsyncIterator[None]:
+        import asyncio
+
+        try:
+            try:
+                yield
+            finally:
+                await answer.aclose()
+        except asyncio.CancelledError:
+            self._spoil(transport)
+            raise
+        finally:
+            await self._left(transport)
+
+    async def _left(self, transport: httpx.AsyncBaseTransport) -> None:
+        """Note the end of a request; the last one that had a spoiled connection near it closes all of them."""
+        self._users[transport] -= 1
+        if self._users[transport]:
+            return
+        del self._users[transport]
+        if transport in self._spoiled:
+            self._spoiled.remove(transport)
+            await transport.aclose()
+
+    async def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncBaseTransport:
         import asyncio
 
         key = self._transport_key(request, url)
@@ -293,19 +341,20 @@ class AsyncHttpSession(Wire):
         body.add(unpacking.end())
         return body.response()
 
-    async def _lines(self, request: Request, url: httpx.URL, answer: httpx.Response) -> AsyncIterator[str]:
+    async def _lines(
+        self, request: Request, url: httpx.URL, answer: httpx.Response, transport: httpx.AsyncBaseTransport
+    ) -> AsyncIterator[str]:
         failure = None
         try:
-            lines = Lines(answer)
-            async for chunk in answer.aiter_raw():
-                for line in lines.add(chunk):
+            async with self._closing(transport, answer):
+                lines = Lines(answer)
+                async for chunk in answer.aiter_raw():
+                    for line in lines.add(chunk):
+                        yield line
+                for line in lines.end():
                     yield line
-            for line in lines.end():
-                yield line
         except FAILURES as error:
             failure = translate(error, request, url)
-        finally:
-            await answer.aclose()
         if failure is not None:
             raise failure
 
@@ -324,8 +373,8 @@ class AsyncHttpSession(Wire):
     async def close(self) -> None:
         """Close every connection; once is enough, more does no harm."""
         self._closed = True
-        transports, self._transports = self._transports, {}
-        for transport in transports.values():
+        transports, self._transports = {*self._transports.values(), *self._spoiled}, {}
+        for transport in transports:
             await transport.aclose()
 
 
