@@ -154,7 +154,8 @@ async def load(client, folder, count):
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def test_nothing_blocks_the_loop(address, watch, connected, memory, tmp_path, monkeypatch, caplog):  # noqa: PLR0917
+@pytest.mark.parametrize(("debug", "count"), [(False, 100), (True, 24)])  # asyncio is many times slower in debug mode
+def test_nothing_blocks_the_loop(address, watch, connected, memory, tmp_path, monkeypatch, caplog, *, debug, count):  # noqa: PLR0917
     """With many runs and files under way no step takes long, and none opens, reads, waits, or looks up a name."""
     (tmp_path / "local.bin").write_bytes(os.urandom(2**20))
     connection = connected(address, backend="fme-flow-v3", poll_max=1, max_connections=10)
@@ -168,14 +169,14 @@ def test_nothing_blocks_the_loop(address, watch, connected, memory, tmp_path, mo
         second = Journal.open(memory / "journal.sqlite3")
         with watch.over(monkeypatch):
             async with AsyncClient(connection, journal=second) as client:
-                states = await load(client, tmp_path, 100)
+                states = await load(client, tmp_path, count)
                 await client.recover()
                 assert [run async for run in client.runs(limit=5)]
                 assert (await client.health()).reachable
         return states
 
     with caplog.at_level(logging.WARNING, logger="asyncio"):
-        states = asyncio.run(program(), debug=True)
+        states = asyncio.run(program(), debug=debug)
     assert not [each for each in states if isinstance(each, FlowrunnerError)]
     assert {RunState.SUCCEEDED} <= set(states)
     assert watch.seen == []
