@@ -221,17 +221,12 @@ class Client(_ClientBase):
 
     def _listed(self, query: RunQuery) -> Iterator[Run]:
         selection = Selection(query.limit)
-        if selection.is_full():
-            return
-        for item in self._pages(partial(self._operations.listing.runs, query)):
-            if selection.takes(item):
-                yield Run(self, self._operations.runs.listed(item))
-            if selection.is_full():
-                return
+        for item in self._pages(partial(self._operations.listing.runs, query), selection):
+            yield Run(self, self._operations.runs.listed(item))
 
     def flows(self) -> Iterator[FlowInfo]:
         """What can be run."""
-        return self._pages(self._operations.listing.flows)
+        return self._pages(self._operations.listing.flows, Selection())
 
     def describe(self, flow: str) -> FlowSpec:
         """What a flow takes.
@@ -306,11 +301,11 @@ class Client(_ClientBase):
     ) -> None:
         self.close()
 
-    def _pages(self, operation: Callable[[Any], Operation[Any]]) -> Iterator[Any]:
+    def _pages(self, operation: Callable[[Any], Operation[Any]], selection: Selection) -> Iterator[Any]:
         cursor = None
-        while True:
+        while not selection.is_full():
             page = self._perform(operation(cursor))
-            yield from page.items
+            yield from selection.of(page)
             cursor = page.next
             if cursor is None:
                 return
@@ -472,7 +467,7 @@ class Run(_RunBase):
         return self._perform(self._operations.results.result(self._record))
 
     def logs(self) -> Iterator[str]:
-        """The lines of the run's log, as they come.
+        """The lines of the run's log, as they come; one of more than a million characters comes in parts.
 
         Raises:
             UnsupportedOperation: the backend has no logs.
@@ -561,17 +556,12 @@ class AsyncClient(_ClientBase):
 
     async def _listed(self, query: RunQuery) -> AsyncIterator[AsyncRun]:
         selection = Selection(query.limit)
-        if selection.is_full():
-            return
-        async for item in self._pages(partial(self._operations.listing.runs, query)):
-            if selection.takes(item):
-                yield AsyncRun(self, self._operations.runs.listed(item))
-            if selection.is_full():
-                return
+        async for item in self._pages(partial(self._operations.listing.runs, query), selection):
+            yield AsyncRun(self, self._operations.runs.listed(item))
 
     def flows(self) -> AsyncIterator[FlowInfo]:
         """As `Client.flows`."""
-        return self._pages(self._operations.listing.flows)
+        return self._pages(self._operations.listing.flows, Selection())
 
     async def describe(self, flow: str) -> FlowSpec:
         """As `Client.describe`."""
@@ -620,11 +610,11 @@ class AsyncClient(_ClientBase):
     ) -> None:
         await self.close()
 
-    async def _pages(self, operation: Callable[[Any], Operation[Any]]) -> AsyncIterator[Any]:
+    async def _pages(self, operation: Callable[[Any], Operation[Any]], selection: Selection) -> AsyncIterator[Any]:
         cursor = None
-        while True:
+        while not selection.is_full():
             page = await self._perform(operation(cursor))
-            for item in page.items:
+            for item in selection.of(page):
                 yield item
             cursor = page.next
             if cursor is None:
