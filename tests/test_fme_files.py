@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowrunner.backend import Submission, Upload
@@ -102,6 +102,7 @@ def test_the_name_in_a_header(name, header):
     assert header == content_disposition(name)
 
 
+@example("%22")
 @given(st.text(min_size=1, max_size=12).filter(lambda name: name.isprintable() or name.isascii()))
 def test_any_name_survives_a_header(name):
     """Whatever a file is called, the server reads the same name, and the header is one line of ASCII."""

@@ -1309,12 +1309,27 @@ def test_a_list_that_cannot_be_asked_for(case, query):
 
 
 def test_flows_are_listed(case):
-    """Flows come page by page."""
-    item = {"name": "x.fmw", "repositoryName": "Samples", "title": "X"}
+    """Flows come page by page, each once though it moves between pages."""
+    one, other = ({"name": f"{name}.fmw", "repositoryName": "Samples", "title": name} for name in "xy")
     case.vendor.on(
-        "GET", "/workspaces", (200, {"items": [item], "totalCount": 2}), (200, {"items": [item], "totalCount": 2})
+        "GET", "/workspaces", (200, {"items": [one], "totalCount": 3}), (200, {"items": [one, other], "totalCount": 3})
     )
-    assert [(info.flow, info.title) for info in case.client().flows()] == [(FLOW, "X")] * 2
+    assert [(info.flow, info.title) for info in case.client().flows()] == [(FLOW, "x"), ("Samples/y.fmw", "y")]
+
+
+@pytest.mark.parametrize("what", ["runs", "flows"])
+def test_a_list_without_end(case, monkeypatch, what):
+    """A vendor that gives the same page again and again is found out, after what it showed has been handed out."""
+    monkeypatch.setattr("flowrunner.operations.listing.STALE_PAGES", 5)
+    workspace = {"name": "x.fmw", "repositoryName": "Samples"}
+    case.vendor.on("GET", "/workspaces", (200, {"items": [workspace], "totalCount": 10**9}))
+    case.vendor.on("GET", "/jobs", _listed(5, 4, totalCount=10**9))
+    listed = getattr(case.client(), what)()
+    shown = [next(listed).flow]
+    with pytest.raises(ProtocolError, match="5 pages without anything new"):
+        shown.extend(each.flow for each in listed)
+    assert set(shown) == {FLOW}
+    assert len(case.vendor.requests) == 6
 
 
 def test_describing(case):

@@ -6,6 +6,7 @@ The sync and the async classes stand side by side and differ in `await` alone; r
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -226,17 +227,12 @@ class Client(_ClientBase):
 
     def _listed(self, query: RunQuery) -> Iterator[Run]:
         selection = Selection(query.limit)
-        if selection.is_full():
-            return
-        for item in self._pages(partial(self._operations.listing.runs, query)):
-            if selection.takes(item):
-                yield Run(self, self._operations.runs.listed(item))
-            if selection.is_full():
-                return
+        for item in self._pages(partial(self._operations.listing.runs, query), selection):
+            yield Run(self, self._operations.runs.listed(item))
 
     def flows(self) -> Iterator[FlowInfo]:
         """What can be run."""
-        return self._pages(self._operations.listing.flows)
+        return self._pages(self._operations.listing.flows, Selection())
 
     def describe(self, flow: str) -> FlowSpec:
         """What a flow takes.
@@ -277,7 +273,7 @@ class Client(_ClientBase):
             to: the file here, or a folder that takes it under its own name.
             progress: called with the bytes that came, and those there are in all, where that is known.
         """
-        return self._perform(self._operations.files.download(str(file), _target(file, Path(to)), progress))
+        return self._perform(self._operations.files.download(str(file), Path(to), progress))
 
     def remove(self, file: RemoteFile) -> None:
         """Remove a file from the vendor that `upload`, or a submission, brought there. It may be gone already."""
@@ -375,11 +371,11 @@ class Client(_ClientBase):
     ) -> None:
         self.close()
 
-    def _pages(self, operation: Callable[[Any], Operation[Any]]) -> Iterator[Any]:
+    def _pages(self, operation: Callable[[Any], Operation[Any]], selection: Selection) -> Iterator[Any]:
         cursor = None
-        while True:
+        while not selection.is_full():
             page = self._perform(operation(cursor))
-            yield from page.items
+            yield from selection.of(page)
             cursor = page.next
             if cursor is None:
                 return
@@ -406,14 +402,6 @@ class Client(_ClientBase):
         if isinstance(step, Request):
             return self._session.send(step, **limits)
         return step.function()
-
-
-def _target(file: RemoteFile | str, to: Path) -> Path:
-    if not to.is_dir():
-        return to
-    reference = str(file)
-    name = reference.rstrip("/").rpartition("/")[2]
-    return to / (f"{name}.zip" if reference.endswith("/") else name)
 
 
 class _RunBase:
@@ -549,7 +537,7 @@ class Run(_RunBase):
         return self._perform(self._operations.results.result(self._record))
 
     def logs(self) -> Iterator[str]:
-        """The lines of the run's log, as they come.
+        """The lines of the run's log, as they come; one of more than a million characters comes in parts.
 
         Raises:
             UnsupportedOperation: the backend has no logs.
@@ -657,17 +645,12 @@ class AsyncClient(_ClientBase):
 
     async def _listed(self, query: RunQuery) -> AsyncIterator[AsyncRun]:
         selection = Selection(query.limit)
-        if selection.is_full():
-            return
-        async for item in self._pages(partial(self._operations.listing.runs, query)):
-            if selection.takes(item):
-                yield AsyncRun(self, self._operations.runs.listed(item))
-            if selection.is_full():
-                return
+        async for item in self._pages(partial(self._operations.listing.runs, query), selection):
+            yield AsyncRun(self, self._operations.runs.listed(item))
 
     def flows(self) -> AsyncIterator[FlowInfo]:
         """As `Client.flows`."""
-        return self._pages(self._operations.listing.flows)
+        return self._pages(self._operations.listing.flows, Selection())
 
     async def describe(self, flow: str) -> FlowSpec:
         """As `Client.describe`."""
@@ -687,7 +670,7 @@ class AsyncClient(_ClientBase):
         progress: Progress | None = None,
     ) -> Path:
         """As `Client.download`."""
-        return await self._perform(self._operations.files.download(str(file), _target(file, Path(to)), progress))
+        return await self._perform(self._operations.files.download(str(file), Path(to), progress))
 
     async def remove(self, file: RemoteFile) -> None:
         """As `Client.remove`."""
@@ -772,11 +755,11 @@ class AsyncClient(_ClientBase):
     ) -> None:
         await self.close()
 
-    async def _pages(self, operation: Callable[[Any], Operation[Any]]) -> AsyncIterator[Any]:
+    async def _pages(self, operation: Callable[[Any], Operation[Any]], selection: Selection) -> AsyncIterator[Any]:
         cursor = None
-        while True:
+        while not selection.is_full():
             page = await self._perform(operation(cursor))
-            for item in page.items:
+            for item in selection.of(page):
                 yield item
             cursor = page.next
             if cursor is None:
@@ -870,10 +853,13 @@ class AsyncRun(_RunBase):
 
     async def logs(self) -> AsyncIterator[str]:
         """As `Run.logs`."""
-        lines = await self._perform(self._operations.results.logs(self._record))
+        lines: Any = await self._perform(self._operations.results.logs(self._record))
         try:
-            async for line in lines if isinstance(lines, AsyncIterator) else _in_threads(lines):
-                yield line
+            if not isinstance(lines, AsyncIterator):
+                lines = _in_threads(lines)
+            async with aclosing(lines):
+                async for line in lines:
+                    yield line
         except FlowrunnerError as error:
             self._operations.context.located(error, self.ref)
             raise

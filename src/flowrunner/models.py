@@ -201,15 +201,19 @@ class _Handle(ArtifactSource):
         # What the artifact is travels; the client it came from stays behind.
         return partial(type(self), **asdict(self, filter=_is_data)), ()
 
-    def _start(self, to: str | os.PathLike[str], progress: Progress | None) -> Any:
+    def _target(self, to: str | os.PathLike[str]) -> Path:
+        """The file it goes to; this looks at the disk."""
         from pathlib import Path
 
+        path = Path(to)
+        return path / _file_name(self.name) if path.is_dir() else path
+
+    def _start(self, path: Path, progress: Progress | None) -> Any:
         if self._fetch is None:
             raise ClientClosed(
                 f"artifact {self.name!r} left its client behind: attach the run again and download from there"
             )
-        path = Path(to)
-        return self._fetch(self, path / _file_name(self.name) if path.is_dir() else path, progress)
+        return self._fetch(self, path, progress)
 
 
 def _file_name(name: str) -> str:
@@ -250,7 +254,7 @@ class Artifact(_Handle):
             OSError: the file cannot be written; nothing is left behind.
             ClientClosed: the artifact was unpickled, or its client is closed.
         """
-        path: Path = self._start(to, progress)
+        path: Path = self._start(self._target(to), progress)
         return path
 
 
@@ -260,7 +264,9 @@ class AsyncArtifact(_Handle):
 
     async def download(self, to: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
         """As `Artifact.download`."""
-        path: Path = await self._start(to, progress)
+        import asyncio
+
+        path: Path = await self._start(await asyncio.to_thread(self._target, to), progress)
         return path
 
 

@@ -63,11 +63,13 @@ class FileBody:
         path: the file; None for a body of the other bytes alone.
         before: bytes ahead of the file's.
         after: bytes behind the file's.
+        length: bytes of the file, where they are known; else it is looked at, which may block.
     """
 
     path: Path | None = None
     before: bytes = field(default=b"", repr=False)
     after: bytes = field(default=b"", repr=False)
+    length: int | None = None
 
     def size(self) -> int:
         """Bytes in all.
@@ -75,8 +77,12 @@ class FileBody:
         Raises:
             OSError: there is no such file.
         """
-        of_file = 0 if self.path is None else self.path.stat().st_size
-        return len(self.before) + of_file + len(self.after)
+        return len(self.before) + self._of_file() + len(self.after)
+
+    def _of_file(self) -> int:
+        if self.path is None:
+            return 0
+        return self.path.stat().st_size if self.length is None else self.length
 
     def chunks(self) -> Generator[bytes, None, None]:
         """The body, in pieces that fit into memory; never an empty one.

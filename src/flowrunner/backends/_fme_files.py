@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from attrs import evolve
 
@@ -15,7 +15,7 @@ from flowrunner.backend import Upload
 from flowrunner.backends._fme import answer_of, error_in
 from flowrunner.errors import FlowrunnerError, InvalidRequest, SubmissionUncertain, VendorError
 from flowrunner.models import ParameterKind, RemoteFile
-from flowrunner.plans import FileBody
+from flowrunner.plans import FileBody, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def file_at(reference: str) -> tuple[str, list[str]]:
 
 def content_disposition(name: str) -> str:
     """The header that names an upload. Non-ASCII names go as RFC 5987 has it, in quotes, as the vendor documents."""
-    if name.isascii() and name.isprintable() and '"' not in name and "\\" not in name:
+    if name.isascii() and name.isprintable() and not set(name) & set('"\\') and unquote(name) == name:
         return f'attachment; filename="{name}"'
     return f"attachment; filename*=UTF-8''\"{quote(name, safe='')}\""
 
@@ -119,6 +119,8 @@ def with_payload_uploaded(
     if parameter is None:
         parameter = _source_parameter((yield from backend.describe(submission.flow)))
     content = payload_body(submission.payload)
+    if content.path is not None:
+        content = evolve(content, length=(yield from call(content.size)))
     name = "payload" if content.path is None else content.path.name
     file = yield from backend.upload(Upload(name=name, folder=submission.upload_folder, content=content))
     ready = evolve(submission, payload=None, parameters={**submission.parameters, parameter: file})

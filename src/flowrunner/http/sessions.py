@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from flowrunner.drive import adrive, drive
 from flowrunner.errors import ProtocolError, TransportError, VendorError
-from flowrunner.files import Partial
+from flowrunner.files import AsyncPartial, Partial
 from flowrunner.plans import Request, Response
 from flowrunner.retries import Budget, RequestKind
 
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
     from flowrunner.backend import Backend
-    from flowrunner.models import Progress
     from flowrunner.plans import FileBody, Plan, Step
     from flowrunner.secret import Secret
 
 
-from flowrunner.http.bodies import Body, Meter, length_of
+from flowrunner.http.bodies import Body, Lines, Meter, Unpacking, length_of
+from flowrunner.http.connections import AsyncConnections, Connections
 from flowrunner.http.failures import FAILURES, never_sent, translate
 from flowrunner.http.wire import Again, Limits, Wire
 
@@ -121,10 +122,11 @@ class HttpSession(Wire):
         if pause:
             self._clock.sleep(pause)
         limit = self._limit(request, deadline)
-        wire = self._build(request, limit)
+        wire = self._build(request, limit, _size_of(request.file))
+        transport = self._transport(request, wire.url)
         began = False
         try:
-            answer = self._transport(request, wire.url).handle_request(wire)
+            answer = transport.handle_request(wire)
             began = True
             if request.stream and answer.is_success:
                 return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
@@ -137,29 +139,39 @@ class HttpSession(Wire):
         self._note(outcome)
         return outcome
 
-    def _transport(self, request: Request, url: httpx.URL) -> httpx.HTTPTransport:
-        key = self._transport_key(request, url)
-        transport: httpx.HTTPTransport | None = self._transports.get(key)
+    def _transport(self, request: Request, url: httpx.URL) -> httpx.BaseTransport:
+        route = self._route(request, url)
+        transport: httpx.BaseTransport | None = self._transports.get(route)
         if transport is None:
-            transport = self._transports.setdefault(key, self._made(httpx.HTTPTransport, key))
+            open_one = partial(self._opened, httpx.HTTPTransport, self._transport_arguments(route))
+            made = Connections(open_one, self._settings.max_connections, self._clock.monotonic, keep=route.keeps)
+            transport = self._transports.setdefault(route, made)
         return transport
 
     def _read(self, request: Request, answer: httpx.Response, body: Body) -> Response:
+        unpacking = Unpacking(answer)
         if request.save_to is not None and answer.is_success:
             meter = Meter(request.progress, length_of(answer))
             with Partial(request.save_to) as file:
-                for chunk in answer.iter_bytes():
-                    file.write(chunk)
-                    meter.add(len(chunk))
+                for chunk in answer.iter_raw():
+                    for piece in unpacking.pieces(chunk):
+                        file.write(piece)
+                        meter.add(len(piece))
+                file.write(unpacking.end())
             return Response(answer.status_code, answer.headers)
-        for chunk in answer.iter_bytes():
-            body.add(chunk)
+        for chunk in answer.iter_raw():
+            for piece in unpacking.pieces(chunk):
+                body.add(piece)
+        body.add(unpacking.end())
         return body.response()
 
     def _lines(self, request: Request, url: httpx.URL, answer: httpx.Response) -> Iterator[str]:
         failure = None
         try:
-            yield from answer.iter_lines()
+            lines = Lines(answer)
+            for chunk in answer.iter_raw():
+                yield from lines.add(chunk)
+            yield from lines.end()
         except FAILURES as error:
             failure = translate(error, request, url, began=True)
         finally:
@@ -167,8 +179,7 @@ class HttpSession(Wire):
         if failure is not None:
             raise failure
 
-    def _streamed(self, body: FileBody, progress: Progress | None) -> Iterator[bytes]:
-        meter = Meter(progress, body.size())
+    def _streamed(self, body: FileBody, meter: Meter) -> Iterator[bytes]:
         with closing(body.chunks()) as chunks:
             for chunk in chunks:
                 yield chunk
@@ -254,6 +265,8 @@ class AsyncHttpSession(Wire):
         return outcome
 
     async def _try(self, request: Request, deadline: float | None) -> Response | TransportError:
+        import asyncio
+
         self._check_open()
         pause = self._pause(deadline)
         if isinstance(pause, TransportError):
@@ -261,10 +274,12 @@ class AsyncHttpSession(Wire):
         if pause:
             await self._clock.asleep(pause)
         limit = self._limit(request, deadline)
-        wire = self._build(request, limit)
+        size = 0 if request.file is None else await asyncio.to_thread(_size_of, request.file)
+        wire = self._build(request, limit, size)
+        transport = await self._transport(request, wire.url)
         began = False
         try:
-            answer = await self._transport(request, wire.url).handle_async_request(wire)
+            answer = await transport.handle_async_request(wire)
             began = True
             if request.stream and answer.is_success:
                 return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
@@ -277,31 +292,44 @@ class AsyncHttpSession(Wire):
         self._note(outcome)
         return outcome
 
-    def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncHTTPTransport:
-        key = self._transport_key(request, url)
-        transport: httpx.AsyncHTTPTransport | None = self._transports.get(key)
-        if transport is None:
-            transport = self._transports[key] = self._made(httpx.AsyncHTTPTransport, key)
+    async def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncBaseTransport:
+        import asyncio
+
+        route = self._route(request, url)
+        transport: httpx.AsyncBaseTransport | None = self._transports.get(route)
+        if transport is None:  # whom to trust is read from a file
+            arguments = await asyncio.to_thread(self._transport_arguments, route)
+            self._check_open()
+            open_one = partial(self._opened, httpx.AsyncHTTPTransport, arguments)
+            made = AsyncConnections(open_one, self._settings.max_connections, self._clock.monotonic, keep=route.keeps)
+            transport = self._transports.setdefault(route, made)
         return transport
 
     async def _read(self, request: Request, answer: httpx.Response, body: Body) -> Response:
+        unpacking = Unpacking(answer)
         if request.save_to is not None and answer.is_success:
-            import asyncio
-
             meter = Meter(request.progress, length_of(answer))
-            with Partial(request.save_to) as file:
-                async for chunk in answer.aiter_bytes():
-                    await asyncio.to_thread(file.write, chunk)
-                    meter.add(len(chunk))
+            async with AsyncPartial(request.save_to) as file:
+                async for chunk in answer.aiter_raw():
+                    for piece in unpacking.pieces(chunk):
+                        await file.write(piece)
+                        meter.add(len(piece))
+                await file.write(unpacking.end())
             return Response(answer.status_code, answer.headers)
-        async for chunk in answer.aiter_bytes():
-            body.add(chunk)
+        async for chunk in answer.aiter_raw():
+            for piece in unpacking.pieces(chunk):
+                body.add(piece)
+        body.add(unpacking.end())
         return body.response()
 
     async def _lines(self, request: Request, url: httpx.URL, answer: httpx.Response) -> AsyncIterator[str]:
         failure = None
         try:
-            async for line in answer.aiter_lines():
+            lines = Lines(answer)
+            async for chunk in answer.aiter_raw():
+                for line in lines.add(chunk):
+                    yield line
+            for line in lines.end():
                 yield line
         except FAILURES as error:
             failure = translate(error, request, url, began=True)
@@ -310,10 +338,9 @@ class AsyncHttpSession(Wire):
         if failure is not None:
             raise failure
 
-    async def _streamed(self, body: FileBody, progress: Progress | None) -> AsyncIterator[bytes]:
+    async def _streamed(self, body: FileBody, meter: Meter) -> AsyncIterator[bytes]:
         import asyncio
 
-        meter = Meter(progress, body.size())
         chunks = body.chunks()
         try:
             while chunk := await asyncio.to_thread(next, chunks, b""):
@@ -329,6 +356,10 @@ class AsyncHttpSession(Wire):
         transports, self._transports = self._transports, {}
         for transport in transports.values():
             await transport.aclose()
+
+
+def _size_of(body: FileBody | None) -> int:
+    return 0 if body is None else body.size()
 
 
 def _request_of(step: Step) -> Request:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import httpx
 from attrs import frozen
@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 
     from flowrunner.backend import Backend, Settings
     from flowrunner.clock import Clock
-    from flowrunner.models import Progress
     from flowrunner.plans import FileBody
     from flowrunner.retries import Budget, Failure, RequestKind
     from flowrunner.secret import Secret
 
 
 from flowrunner.http.addresses import environment_proxy, origin_of, tls_context, url_of
-from flowrunner.http.bodies import json_bytes
+from flowrunner.http.bodies import Meter, json_bytes
 from flowrunner.http.failures import too_early
 from flowrunner.http.gate import Gate
 
@@ -68,6 +67,14 @@ class Limits:
         """Seconds that are left after a failure."""
         left = self.budget.left(now)
         return left if self.deadline is None else min(left, self.deadline - now)
+
+
+class _Route(NamedTuple):
+    """What requests have in common that may share connections; `keeps`: one after the other."""
+
+    origin: tuple[str, str, int | None]
+    proxy: str | None
+    keeps: bool
 
 
 class Again(Exception):
@@ -110,23 +117,29 @@ class Wire(ABC):
         self._learned = learned
         self._clock = clock
         self._gate = Gate(settings.requests_per_second)
-        # What a cache remembers is worse than no answer: a list from before a submission says that nothing was started.
         self._headers = httpx.Headers(
-            {"Accept": "application/json", "Cache-Control": "no-cache", "User-Agent": f"flowrunner/{__version__}"}
+            {
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",  # what is packed all the same is unpacked
+                # By a list that a cache remembers from before a submission, that one started nothing.
+                "Cache-Control": "no-cache",
+                "User-Agent": f"flowrunner/{__version__}",
+            }
         )
         self._timeout = _timeouts(settings.timeout, settings.timeout)
         self._pid = os.getpid()
-        self._transports: dict[tuple[str | None, bool], Any] = {}
+        self._transports: dict[_Route, Any] = {}
         self._closed = False
 
-    def _build(self, request: Request, limit: float) -> httpx.Request:
+    def _build(self, request: Request, limit: float, size: int) -> httpx.Request:
+        """The request as it goes out; `size` is that of its file."""
         url = url_of(request.path if "://" in request.path else self._base + request.path, request.query)
         headers = self._headers.copy()
         headers.update(request.headers)
         content: Any = request.content
         if request.file is not None:
-            headers["Content-Length"] = str(request.file.size())
-            content = self._streamed(request.file, request.progress)
+            headers["Content-Length"] = str(size)
+            content = self._streamed(request.file, Meter(request.progress, size))
         if request.json is not None:
             headers.setdefault("Content-Type", "application/json")
             content = json_bytes(request.json)
@@ -149,7 +162,7 @@ class Wire(ABC):
         return pause if pause <= patience else too_early(pause)
 
     @abstractmethod
-    def _streamed(self, body: FileBody, progress: Progress | None) -> Any:
+    def _streamed(self, body: FileBody, meter: Meter) -> Any:
         """The body in chunks, as the session's own kind of iterator."""
 
     def _check_open(self) -> None:
@@ -166,19 +179,22 @@ class Wire(ABC):
         self._gate = self._gate.copy()
         self._pid = os.getpid()
 
-    def _transport_key(self, request: Request, url: httpx.URL) -> tuple[str | None, bool]:
-        return self._settings.proxy or environment_proxy(url.scheme, url.host), request.repeatable
-
-    def _transport_arguments(self, key: tuple[str | None, bool]) -> dict[str, Any]:
-        proxy, keep_alive = key
-        most = self._settings.max_connections
+    def _route(self, request: Request, url: httpx.URL) -> _Route:
         # A submission goes over a fresh connection: on one that the server is just closing, it could not be told
         # whether it arrived.
-        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most if keep_alive else 0)
-        return {"verify": tls_context(self._settings.ca_file), "proxy": proxy, "limits": limits, "trust_env": False}
+        proxy = self._settings.proxy or environment_proxy(url.scheme, url.host)
+        return _Route(origin_of(url), proxy, keeps=request.repeatable)
 
-    def _made(self, kind: Callable[..., T], key: tuple[str | None, bool]) -> T:
-        arguments = self._transport_arguments(key)
+    def _transport_arguments(self, route: _Route) -> dict[str, Any]:
+        limits = httpx.Limits(max_connections=1)
+        return {
+            "verify": tls_context(self._settings.ca_file),
+            "proxy": route.proxy,
+            "limits": limits,
+            "trust_env": False,
+        }
+
+    def _opened(self, kind: Callable[..., T], arguments: Mapping[str, Any]) -> T:
         try:
             return kind(**arguments)
         except (ValueError, ImportError) as error:

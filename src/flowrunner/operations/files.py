@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flowrunner.backend import Capability, Upload
 from flowrunner.errors import FlowrunnerError, InvalidRequest
 from flowrunner.operations.steps import ask
-from flowrunner.plans import FileBody
+from flowrunner.plans import FileBody, call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flowrunner.models import ArtifactSource, Progress, RemoteFile
     from flowrunner.operations.context import Context
     from flowrunner.operations.steps import Operation
+    from flowrunner.plans import Plan
 
 
 __all__ = ["Files", "new_folder"]
@@ -37,8 +38,9 @@ class Files:
         yield from self._context.prepared()
         self._context.require(Capability.UPLOAD, "upload()")
         name = path.name if name is None else name
-        _check(path, name)
-        upload = Upload(name=name, folder=new_folder(), content=FileBody(path), progress=_rising(progress))
+        lengths = yield from ask(_checked({path: name}))
+        content = FileBody(path, length=lengths[path])
+        upload = Upload(name=name, folder=new_folder(), content=content, progress=_rising(progress))
         return (yield from ask(self._context.backend.upload(upload)))
 
     def uploaded(self, parameters: Mapping[str, Any]) -> Operation[tuple[dict[str, Any], tuple[RemoteFile, ...]]]:
@@ -47,8 +49,8 @@ class Files:
         All are there before the first goes out, so a mistyped name leaves nothing behind; nor does a failed upload.
         """
         paths = {path: None for value in parameters.values() for path in _paths_in(value)}
-        for path in paths:
-            _check(path, path.name)
+        if paths:
+            yield from ask(_checked({path: path.name for path in paths}))
         remote: dict[Path, RemoteFile] = {}
         try:
             for path in paths:
@@ -58,11 +60,11 @@ class Files:
             raise
         return {name: _replaced(value, remote) for name, value in parameters.items()}, tuple(remote.values())
 
-    def check_payload(self, payload: Any) -> None:
+    def check_payload(self, payload: Any) -> Operation[None]:
         """See that a payload that is a file is there, before anything is asked of the vendor."""
         is_path = isinstance(payload, str) and self._context.backend.payload_text_is_path
         if is_path or isinstance(payload, PathLike):
-            _check(Path(payload), Path(payload).name)
+            yield from ask(_checked({Path(payload): Path(payload).name}))
 
     def clear(self, files: Iterable[RemoteFile]) -> Operation[None]:
         """Remove files that nothing needs any more, as well as it goes."""
@@ -83,8 +85,10 @@ class Files:
         """Stream a file, or a folder as a zip, from the vendor."""
         yield from self._context.prepared()
         self._context.require(Capability.UPLOAD, "download()")
-        yield from ask(self._context.backend.download_file(reference, to, _rising(progress)))
-        return to
+        name = reference.rstrip("/").rpartition("/")[2]
+        place = yield from ask(_place(to, f"{name}.zip" if reference.endswith("/") else name))
+        yield from ask(self._context.backend.download_file(reference, place, _rising(progress)))
+        return place
 
     def download_artifact(self, artifact: ArtifactSource, to: Path, progress: Progress | None) -> Operation[Path]:
         """Stream an artifact to a file."""
@@ -113,12 +117,23 @@ def _rising(progress: Progress | None) -> Progress | None:
     return tell
 
 
-def _check(path: Path, name: str) -> None:
+def _place(to: Path, name: str) -> Plan[Path]:
+    """The file here that a download goes to: the one that was named, or one in the folder that was."""
+    return (yield from call(lambda: to / name if to.is_dir() else to))
+
+
+def _checked(names: Mapping[Path, str]) -> Plan[dict[Path, int]]:
+    """The sizes of files that are there and can be called so at the vendor."""
+    return (yield from call(lambda: {path: _check(path, name) for path, name in names.items()}))
+
+
+def _check(path: Path, name: str) -> int:
     if not path.is_file():
         what = "is a folder: give a file, or zip it" if path.is_dir() else "does not exist"
         raise InvalidRequest(f"the file {str(path)!r} {what}")
     if not _is_plain(name):
         raise InvalidRequest(f"the file {str(path)!r} cannot be called {name!r} at the vendor: give it another name")
+    return path.stat().st_size
 
 
 def _is_plain(name: str) -> bool:

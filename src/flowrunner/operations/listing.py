@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import evolve
 
-from flowrunner.backend import Capability, RunQuery
+from flowrunner.backend import Capability, Listed, RunQuery
 from flowrunner.enums import RunState
-from flowrunner.errors import AuthenticationError, FlowrunnerError, InvalidRequest
+from flowrunner.errors import AuthenticationError, FlowrunnerError, InvalidRequest, ProtocolError
 from flowrunner.models import Health
 from flowrunner.operations.steps import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flowrunner.backend import Listed
     from flowrunner.models import FlowInfo
     from flowrunner.operations.context import Context
     from flowrunner.operations.steps import Operation
     from flowrunner.plans import Page
 
 __all__ = ["Listing", "Selection"]
+
+T = TypeVar("T")
 
 
 class Listing:
@@ -77,20 +78,39 @@ class Listing:
         )
 
 
-class Selection:
-    """Which of the listed runs to show: each once, since runs move between pages, and so many at most."""
+STALE_PAGES: Final = 1000
+"""Pages in a row without anything new after which a list is taken for one without end."""
 
-    def __init__(self, limit: int | None) -> None:
+
+class Selection:
+    """Which of what is listed to show: each once, since it moves between pages, and so many at most."""
+
+    def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
         self._seen: set[str] = set()
+        self._stale = 0
 
     def is_full(self) -> bool:
         """Whether no more are wanted."""
         return self._limit is not None and len(self._seen) >= self._limit
 
-    def takes(self, item: Listed) -> bool:
-        """Whether the run is to be shown."""
-        if item.id in self._seen:
-            return False
-        self._seen.add(item.id)
-        return True
+    def of(self, page: Page[T]) -> list[T]:
+        """What of a page is to be shown.
+
+        Raises:
+            ProtocolError: the vendor goes on for ever without showing anything new.
+        """
+        new = {_name_of(item): item for item in page.items if _name_of(item) not in self._seen}
+        wanted = list(new.items())[: None if self._limit is None else self._limit - len(self._seen)]
+        self._seen.update(name for name, _ in wanted)
+        self._stale = 0 if new else self._stale + 1
+        if self._stale >= STALE_PAGES and page.next is not None:
+            raise ProtocolError(
+                f"the vendor's list went on for {STALE_PAGES} pages without anything new: see whether what stands "
+                "between you and it leaves out the query of a request"
+            )
+        return [item for _, item in wanted]
+
+
+def _name_of(item: Any) -> str:
+    return str(item.id if isinstance(item, Listed) else item.flow)

@@ -116,7 +116,7 @@ class Submitting:
     ) -> Operation[RunRecord]:
         yield from self._context.prepared()
         self._check_capabilities(submission)
-        self._files.check_payload(submission.payload)
+        yield from self._files.check_payload(submission.payload)
         if (known := (yield from self._ledger.known(submission))) is not None:
             return (yield from self._remembered(known, submission))
         spec = yield from self._check_parameters(submission)
