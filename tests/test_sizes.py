@@ -178,7 +178,7 @@ def test_an_answer_packed_as_nobody_asked(ask, coding):
         ask(url)
 
 
-PACKED = gzip.compress(b"{}" * 99)
+PACKED = gzip.compress(b"{}" * 99, mtime=0)
 
 
 @pytest.mark.parametrize(
