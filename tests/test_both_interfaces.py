@@ -4,7 +4,6 @@ import json
 import threading
 import zipfile
 from datetime import UTC, date, datetime
-
 from pathlib import Path
 
 import pytest

@@ -125,7 +125,7 @@ def test_any_value_in_any_column(memory, place, value):
 
 
 def test_a_value_where_a_text_was():
-    """SQLite makes texts of what it is given; a table that was made anew may not, and is no better than other damage."""
+    """SQLite makes texts of what it is given; a table that somebody made anew may not, and makes no sense."""
     row = {"entry": 1, "at": START.isoformat(), "run_id": 7, "state": "running"}
     with pytest.raises(JournalError, match="a change of entry 1 in the journal makes no sense: a text was expected"):
         change_of(row)
