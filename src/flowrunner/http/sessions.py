@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flowrunner.secret import Secret
 
 
+from flowrunner.http.addresses import tls_context
 from flowrunner.http.bodies import Body, Lines, Meter, Unpacking, length_of
 from flowrunner.http.failures import FAILURES, never_sent, translate
 from flowrunner.http.wire import Again, Wire
@@ -186,6 +187,7 @@ class AsyncHttpSession(Wire):
 
         super().__init__(backend, **arguments)
         self._renewal = asyncio.Lock()
+        self._trusts = False  # whom to trust is read from a file, at the first request and not on the loop
         self._users: Counter[httpx.AsyncBaseTransport] = Counter()
         self._spoiled: set[httpx.AsyncBaseTransport] = set()
 
@@ -269,7 +271,11 @@ class AsyncHttpSession(Wire):
     async def _answered(self, request: Request, wire: httpx.Request) -> tuple[httpx.AsyncBaseTransport, httpx.Response]:
         import asyncio
 
-        transport = await self._transport(request, wire.url)
+        if not self._trusts:
+            await asyncio.to_thread(tls_context, self._settings.ca_file)
+            self._trusts = True
+            self._check_open()
+        transport = self._transport(request, wire.url)
         self._users[transport] += 1
         try:
             return transport, await transport.handle_async_request(wire)
@@ -313,15 +319,11 @@ class AsyncHttpSession(Wire):
             self._spoiled.remove(transport)
             await transport.aclose()
 
-    async def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncBaseTransport:
-        import asyncio
-
+    def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncBaseTransport:
         key = self._transport_key(request, url)
         transport: httpx.AsyncHTTPTransport | None = self._transports.get(key)
-        if transport is None:  # whom to trust is read from a file
-            made = await asyncio.to_thread(self._made, httpx.AsyncHTTPTransport, key)
-            self._check_open()
-            transport = self._transports.setdefault(key, made)
+        if transport is None:
+            transport = self._transports[key] = self._made(httpx.AsyncHTTPTransport, key)
         return transport
 
     async def _read(self, request: Request, answer: httpx.Response, body: Body) -> Response:
