@@ -4,6 +4,7 @@ import json
 import threading
 import zipfile
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -429,6 +430,20 @@ def test_transact_of_a_job_that_fails(v3, v3_client, time_passes, form, payload)
         v3_client.run(AUSTIN, payload=payload, server_wait=True)
     assert isinstance(caught.value, InvalidParameters if form == "422" else RunFailed)
     assert len(v3.pool.submissions()) == 1
+
+
+@pytest.mark.parametrize("kind", [Path, str])
+def test_a_payload_that_is_a_file_over_either(connect, simulator, tmp_path, kind):
+    """A payload named by its path is uploaded under its own name, and its size is told."""
+    file = tmp_path / "data.gml"
+    file.write_bytes(b"<data/>")
+    options = SubmitOptions(extra={"payload_parameter": "SourceDataset_GML"})
+    run = connect().submit(EVERY, {"mandatory": "x"}, payload=kind(file), options=options)
+
+    (upload,) = run.uploads
+    assert (upload.name, upload.size) == ("data.gml", 7)
+    (job,) = simulator.pool.submissions()
+    assert job.parameters["SourceDataset_GML"] == str(upload)
 
 
 @pytest.mark.parametrize("as_path", [True, False])

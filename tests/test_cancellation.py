@@ -157,7 +157,7 @@ def started(settings, folder):
 
     async def start():
         journal = Journal.open(folder / "state" / "journal.sqlite3")
-        client = AsyncClient(settings, journal=journal)
+        client = AsyncClient(settings, journal=lambda: journal)
         client.stored = await client.upload(folder / "local.bin")
         live = await client.submit(EVERY, {"mandatory": "x"})
         ended = await client.submit(FLOW)
@@ -263,7 +263,7 @@ def test_an_interrupt_leaves_nothing_open(call, point, settings, folder, monkeyp
     before, threads = opened(), set(working())
     (folder / "other").mkdir()
     owner, name = POINTS[point]
-    with Client(settings, journal=partial(Journal.open, folder / "state" / "journal.sqlite3")) as client:
+    with Client(settings, journal=lambda: Journal.open(folder / "state" / "journal.sqlite3")) as client:
         client.stored = client.upload(folder / "local.bin")
         run = client.submit(FLOW)
         run.wait(timeout=30)

@@ -162,13 +162,13 @@ def test_nothing_blocks_the_loop(address, watch, connected, memory, tmp_path, mo
     journal = Journal.open(memory / "journal.sqlite3")
 
     async def program():
-        async with AsyncClient(connection, journal=journal) as client:
+        async with AsyncClient(connection, journal=lambda: journal) as client:
             await load(client, tmp_path, 4)  # what is imported at the first use
         asyncio.get_running_loop().slow_callback_duration = STUCK
         addresses.tls_context.cache_clear()
         second = Journal.open(memory / "journal.sqlite3")
         with watch.over(monkeypatch):
-            async with AsyncClient(connection, journal=second) as client:
+            async with AsyncClient(connection, journal=lambda: second) as client:
                 states = await load(client, tmp_path, count)
                 await client.recover()
                 assert [run async for run in client.runs(limit=5)]

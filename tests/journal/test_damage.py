@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from flowrunner.enums import Cause, RunState, WaitReason
 from flowrunner.errors import FlowrunnerError, InvalidRequest, JournalError
 from flowrunner.journal import Intent, Journal
+from flowrunner.journal.rows import change_of
 from flowrunner.models import RunRef, RunStatus
 
 START = datetime(2025, 1, 1, 12, tzinfo=UTC)
@@ -121,6 +122,13 @@ def test_any_value_in_any_column(memory, place, value):
                     check_change(change)
     finally:
         journal.close()
+
+
+def test_a_value_where_a_text_was():
+    """SQLite makes texts of what it is given; a table that somebody made anew may not, and makes no sense."""
+    row = {"entry": 1, "at": START.isoformat(), "run_id": 7, "state": "running"}
+    with pytest.raises(JournalError, match="a change of entry 1 in the journal makes no sense: a text was expected"):
+        change_of(row)
 
 
 def test_a_column_of_another_name(path, opened, journal):

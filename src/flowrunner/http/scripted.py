@@ -88,7 +88,7 @@ class AsyncScriptedSession(AsyncHttpSession):
         super().__init__(backend, **arguments)
         self._answer: Callable[[Sent], Any] = answer if inspect.iscoroutinefunction(answer) else _in_thread(answer)
 
-    async def _transport(self, request: Request, url: httpx.URL) -> Any:  # noqa: ARG002 - as above
+    def _transport(self, request: Request, url: httpx.URL) -> Any:  # noqa: ARG002 - as above
         return _Transport(self._answer, repeatable=request.repeatable)
 
 

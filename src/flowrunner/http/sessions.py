@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flowrunner.secret import Secret
 
 
+from flowrunner.http.addresses import tls_context
 from flowrunner.http.bodies import Body, Lines, Meter, Unpacking, length_of
 from flowrunner.http.connections import AsyncConnections, Connections
 from flowrunner.http.failures import FAILURES, never_sent, translate
@@ -201,6 +202,7 @@ class AsyncHttpSession(Wire):
 
         super().__init__(backend, **arguments)
         self._renewal = asyncio.Lock()
+        self._trusts = False  # whom to trust is read from a file: at the first request, and not on the loop
 
     async def send(
         self, request: Request, *, retry: bool = True, deadline: float | None = None, budget: Budget | None = None
@@ -276,7 +278,11 @@ class AsyncHttpSession(Wire):
         limit = self._limit(request, deadline)
         size = 0 if request.file is None else await asyncio.to_thread(_size_of, request.file)
         wire = self._build(request, limit, size)
-        transport = await self._transport(request, wire.url)
+        if not self._trusts:
+            await asyncio.to_thread(tls_context, self._settings.ca_file)
+            self._trusts = True
+            self._check_open()
+        transport = self._transport(request, wire.url)
         began = False
         try:
             answer = await transport.handle_async_request(wire)
@@ -292,17 +298,13 @@ class AsyncHttpSession(Wire):
         self._note(outcome)
         return outcome
 
-    async def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncBaseTransport:
-        import asyncio
-
+    def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncBaseTransport:
         route = self._route(request, url)
         transport: httpx.AsyncBaseTransport | None = self._transports.get(route)
-        if transport is None:  # whom to trust is read from a file
-            arguments = await asyncio.to_thread(self._transport_arguments, route)
-            self._check_open()
-            open_one = partial(self._opened, httpx.AsyncHTTPTransport, arguments)
+        if transport is None:
+            open_one = partial(self._opened, httpx.AsyncHTTPTransport, self._transport_arguments(route))
             made = AsyncConnections(open_one, self._settings.max_connections, self._clock.monotonic, keep=route.keeps)
-            transport = self._transports.setdefault(route, made)
+            transport = self._transports[route] = made
         return transport
 
     async def _read(self, request: Request, answer: httpx.Response, body: Body) -> Response:

@@ -111,10 +111,10 @@ class AsyncStagedSession(AsyncScriptedSession):
         super().__init__(backend, answer=servers.answer_async, **arguments)
         self._servers = servers
 
-    async def _transport(self, request: Request, url: Any) -> Any:
+    def _transport(self, request: Request, url: Any) -> Any:
         if self._servers.has(url):
-            return await super()._transport(request, url)
-        return _Watched(await super(AsyncScriptedSession, self)._transport(request, url), self._servers.clock)
+            return super()._transport(request, url)
+        return _Watched(super(AsyncScriptedSession, self)._transport(request, url), self._servers.clock)
 
     def _retry_arguments(self) -> dict[str, Any]:
         return super()._retry_arguments() | AT_ONCE
