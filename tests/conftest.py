@@ -27,6 +27,15 @@ settings.load_profile(os.environ.get("FLOWRUNNER_FUZZ") or "short")
 START = datetime(2025, 1, 1, 12, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+def _traced():
+    """Go on measuring coverage where a test's recursion made the interpreter give up its trace function."""
+    trace = sys.gettrace()
+    yield
+    if sys.gettrace() is not trace:
+        sys.settrace(trace)
+
+
 class FakeClock:
     """A `flowrunner.clock.Clock` that moves only when somebody sleeps or a test advances it.
 

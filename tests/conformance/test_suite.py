@@ -148,3 +148,19 @@ def test_what_a_vendor_never_does_is_skipped():
     with pytest.raises(pytest.skip.Exception, match="acme cancels later"):
         TestSlow().test_6_1_a_cancellation_that_is_done()
     assert "WAITING_LINE" not in TestSlow()._cancellable()
+
+
+def test_what_garbage_collection_calls_is_not_the_plans_doing():
+    """A callback that reads a clock while garbage is collected breaks no rule."""
+
+    def reads(phase, info):
+        time.perf_counter()
+
+    gc.callbacks.append(reads)
+    try:
+        with _plans._nothing_blocks("submit"):
+            kept = [[each] for each in range(100_000)]
+    finally:
+        gc.callbacks.remove(reads)
+    assert len(kept) == 100_000
+    assert gc.isenabled()
