@@ -1,5 +1,6 @@
 """The suite itself: what it leaves out and says so, and what it must not disturb."""
 
+import gc
 import importlib
 import threading
 import time
@@ -158,7 +159,7 @@ def test_what_garbage_collection_calls_is_not_the_plans_doing():
 
     gc.callbacks.append(reads)
     try:
-        with _plans._nothing_blocks("submit"):
+        with _nothing_blocks("submit"):
             kept = [[each] for each in range(100_000)]
     finally:
         gc.callbacks.remove(reads)
