@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import pytest
 
+from flowrunner import registry
 from flowrunner.enums import RunState
+from flowrunner.errors import ConfigError
 from flowrunner.models import SubmitOptions
 from flowrunner.states import NEED_PEOPLE, Meaning, parse_meaning
 from flowrunner.testing.conformance.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from flowrunner.backend import Backend, Capability
@@ -36,6 +40,29 @@ def apart(act: Callable[[], T]) -> T:
         return pool.submit(act).result()
 
 
+@cache
+def _problem_of(backend: type[Any]) -> str | None:
+    """What keeps flowrunner from using a backend, also under the names that its distribution announces it by."""
+    try:
+        registry.load(backend)
+        for name in _announced(backend):
+            registry.load(name)
+    except ConfigError as error:
+        return str(error)
+    return None if re.fullmatch(r"[a-z0-9][a-z0-9-]*", backend.name) else f"the name is {backend.name!r}"
+
+
+def _announced(backend: type[Backend]) -> Iterator[str]:
+    for offer in registry.offers():
+        module, _, name = offer.target.partition(":")
+        if name == backend.__qualname__ and _package(module) == _package(backend.__module__):
+            yield offer.name
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
+
+
 class Scenario:
     """What the author of a backend supplies; see `BackendConformance`."""
 
@@ -54,6 +81,10 @@ class Scenario:
         return World(self.backend, self.settings, self.server())
 
     # What there is to test
+
+    def class_problem(self) -> str | None:
+        """Why there is nothing to ask of the backend; None if there is."""
+        return _problem_of(self.backend)
 
     def needs(self, capability: Capability) -> None:
         """Skip the test of something that the backend does not announce, as it may for a server that lacks it."""
