@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import pytest
@@ -40,19 +39,8 @@ def apart(act: Callable[[], T]) -> T:
         return pool.submit(act).result()
 
 
-@cache
-def _problem_of(backend: type[Any]) -> str | None:
-    """What keeps flowrunner from using a backend, also under the names that its distribution announces it by."""
-    try:
-        registry.load(backend)
-        for name in _announced(backend):
-            registry.load(name)
-    except ConfigError as error:
-        return str(error)
-    return None if re.fullmatch(r"[a-z0-9][a-z0-9-]*", backend.name) else f"the name is {backend.name!r}"
-
-
 def _announced(backend: type[Backend]) -> Iterator[str]:
+    """The names by which the package that has a class announces it; nothing is imported."""
     for offer in registry.offers():
         module, _, name = offer.target.partition(":")
         if name == backend.__qualname__ and _package(module) == _package(backend.__module__):
@@ -83,8 +71,15 @@ class Scenario:
     # What there is to test
 
     def class_problem(self) -> str | None:
-        """Why there is nothing to ask of the backend; None if there is."""
-        return _problem_of(self.backend)
+        """What keeps flowrunner from using the backend, also under the names it is announced by; None if it can."""
+        try:
+            registry.load(self.backend)
+            for name in _announced(self.backend):
+                registry.load(name)
+        except ConfigError as error:
+            return str(error)
+        name = self.backend.name
+        return None if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) else f"the name is {name!r}"
 
     def needs(self, capability: Capability) -> None:
         """Skip the test of something that the backend does not announce, as it may for a server that lacks it."""
