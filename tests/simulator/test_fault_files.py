@@ -158,6 +158,7 @@ LINES = st.sampled_from(
 
 @given(st.text() | st.lists(LINES | st.sampled_from(["[[fault]]", "[fault]"]), max_size=4).map("\n".join))
 @example("x = " + "[" * 100_000)
+@example("[[fault]]\nkind = 'status'\nbody" + ".a" * 5000 + " = 1")
 @example("[[fault]]\nkind = [1]")
 def test_any_file_is_faults_or_an_error_that_names_it(tmp_path_factory, text):
     """Whatever a file says, nothing but a ValueError with the file's name comes out."""

@@ -25,7 +25,7 @@ def read_faults(path: str | Path) -> Faults:
         _check_keys(table, ("seed", "fault"))
         faults = tuple(_read_fault(number, each) for number, each in enumerate(_tables(table), start=1))
         return Faults(faults, seed=table.get("seed", 0))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: {_text(error)}") from None
 
 
