@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,17 @@ from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.config.settings import declared
 from flowrunner.enums import RunState
 from flowrunner.retries import FAILURES, TABLE, Action, Failure, RequestKind
+from flowrunner.simulator import (
+    Behaviour,
+    DataFlow,
+    InVisionQuirks,
+    Parameter,
+    Pause,
+    Quirks,
+    SmartFlow,
+    SmartFlowsQuirks,
+    Workspace,
+)
 from flowrunner.states import KINDS, Kind, Rule
 from flowrunner.states import RULES as STATE_RULES
 from flowrunner.testing.conformance.rules import RULES, SECTIONS
@@ -192,6 +204,45 @@ def _rules_of(section: int) -> str:
     return table(("rule", ""), rows)
 
 
+def simulator_runs() -> str:
+    """What a run can be told to do."""
+    return _attributes(Behaviour, Pause)
+
+
+def simulator_flows() -> str:
+    """What can be published."""
+    return _attributes(Workspace, Parameter, DataFlow, SmartFlow)
+
+
+def simulator_quirks() -> str:
+    """What can be decided of each vendor."""
+    return _attributes(Quirks, InVisionQuirks, SmartFlowsQuirks)
+
+
+def _attributes(*classes: type) -> str:
+    return "\n\n".join(f"### {each.__name__}\n\n{_attributes_of(each)}" for each in classes)
+
+
+def _attributes_of(documented: type) -> str:
+    """The attributes of a class, their defaults, and what its docstring says of them."""
+    section = (inspect.getdoc(documented) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    said = {
+        name: " ".join(text.split()) for name, text in re.findall(r"^    (\w+): ((?:.|\n {8})*)", section, re.MULTILINE)
+    }
+    rows = [(f"`{each.name}`", _value(each.default), said[each.name]) for each in fields(documented)]
+    return table(("argument", "default", ""), rows)
+
+
+def _value(default: object) -> str:
+    if default is NOTHING:
+        return "required"
+    return f"`{default.factory.__name__}()`" if hasattr(default, "factory") else f"`{_plain(default)}`"
+
+
+def _plain(default: object) -> str:
+    return repr(default.value if isinstance(default, Enum) else default)
+
+
 PARTS = {
     "backend_rules": backend_rules,
     "operations": operations,
@@ -204,6 +255,9 @@ PARTS = {
     "diagram": diagram,
     "errors": error_table,
     "settings": settings,
+    "simulator_runs": simulator_runs,
+    "simulator_flows": simulator_flows,
+    "simulator_quirks": simulator_quirks,
 }
 
 

@@ -101,7 +101,7 @@ def test_a_port_that_is_taken_is_told(cli, simulator):
     ended = cli("simulate", "fme-flow-v4", "--port", simulator.port)
 
     assert ended.code == 2
-    assert "Cannot listen on the port asked for: Address already in use" in ended.stderr
+    assert f"Cannot listen on port {simulator.port}: Address already in use. Give another with --port." in ended.stderr
 
 
 @pytest.mark.parametrize(

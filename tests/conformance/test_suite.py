@@ -82,6 +82,21 @@ def test_what_does_not_apply_is_skipped_with_the_reason(test, reason):
         getattr(TestMemory(), test)()
 
 
+class TestOfNoVersion(TestMemory):
+    """Of a class that is no backend."""
+
+    __test__ = False
+    backend = type("OfNoVersion", (Memory,), {"backend_api": None})
+
+
+def test_of_what_is_no_backend_nothing_is_asked():
+    """Its class breaks the first rule, and whatever else failed would be about that."""
+    with pytest.raises(NotConforming, match=r"^rule 1\.1 is broken: .* does not say which version it was written for"):
+        TestOfNoVersion().test_1_1_the_class_is_a_backend()
+    with pytest.raises(pytest.skip.Exception, match=r"^not asked: rule 1\.1 is broken$"):
+        TestOfNoVersion().test_4_3_a_denied_run_is_not_found()
+
+
 def test_a_word_of_no_state_is_a_reason_to_skip():
     """A vendor without cancelled runs has no word for them."""
     with pytest.raises(pytest.skip.Exception, match="no documented word means cancelled"):

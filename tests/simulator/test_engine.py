@@ -91,8 +91,10 @@ def test_the_outcome_is_scripted(pool, clock, outcome):
 
 def test_an_outcome_is_final():
     """Work cannot end in a state that is no end."""
-    with pytest.raises(ValueError, match="outcome"):
+    with pytest.raises(ValueError, match=r"^no outcome 'running': there are: succeeded, failed, cancelled$"):
         Behaviour(outcome="running")
+    with pytest.raises(ValueError, match=r"^no outcome 'fail': did you mean 'failed'\? There are: succeeded, failed, "):
+        Behaviour(outcome="fail")
 
 
 def test_scripts_count_down_to_what_stands(pool):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from math import inf
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flowrunner.simulator import Fault, Faults, read_faults
+from flowrunner.simulator import Fault, Faults, Simulator, read_faults
 from flowrunner.simulator.faults import KINDS, takes
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "simulator-faults.md"
@@ -52,7 +53,7 @@ def test_an_empty_file_lets_nothing_go_wrong(file):
     ("content", "text"),
     [
         ("sed = 1", "no key 'sed': did you mean 'seed'? There are: seed, fault"),
-        ("seed = 'x'", "'seed' must be <class 'int'> (got 'x' that is a <class 'str'>)."),
+        ("seed = 'x'", "'seed' must be a whole number, not 'x'"),
         ("fault = 1", "a fault is a table [[fault]]"),
         ("fault = [1]", "a fault is a table [[fault]]"),
         ("[[fault]]\n", "fault 1: no kind None: there are: "),
@@ -61,17 +62,24 @@ def test_an_empty_file_lets_nothing_go_wrong(file):
         ("[[fault]]\nkind = 'hang'\nstatus = 503", "fault 1: no key 'status': "),
         ("[[fault]]\nkind = 'hang'\ntimes = -1", "fault 1: 'times' must be >= 0: -1"),
         ("[[fault]]\nkind = 'restart'\njobs = 'los'", "fault 1: 'jobs' must be in ('kept', 'queue_lost', 'lost')"),
-        ("[[fault]]\nkind = 'hang'\ntimes = 'x'", "fault 1: 'times' must be <class 'int'> (got 'x' "),
+        ("[[fault]]\nkind = 'hang'\ntimes = 'x'", "fault 1: 'times' must be a whole number, not 'x'"),
+        ("[[fault]]\nkind = 'hang'\nprobability = 'often'", "fault 1: 'probability' must be a number, not 'often'"),
+        ("[[fault]]\nkind = 'hang'\npath = 1", "fault 1: 'path' must be a text, not 1"),
+        ("[[fault]]\nkind = 'hang'\nacts = 'no'", "fault 1: 'acts' must be true or false, not 'no'"),
+        (
+            "[[fault]]\nkind = 'status'\nheaders = 'Retry-After'",
+            "fault 1: 'headers' must be texts by name, such as { Retry-After = \"2\" }, not 'Retry-After'",
+        ),
         (
             "[[fault]]\nkind = 'status'\nheaders = { Retry-After = 2 }",
-            "fault 1: 'headers' must be <class 'str'> (got 2 ",
+            "fault 1: 'headers' must be texts by name, such as { Retry-After = \"2\" }, not {'Retry-After': 2}",
         ),
         (
             "[[fault]]\nkind = 'status'\nbody = 2025-01-01",
             "fault 1: 'body' is bytes, a text, or can be written as JSON",
         ),
-        ("seed =", "Invalid value (at end of document)"),
-        (b"\xff", "'utf-8' codec can't decode byte 0xff"),
+        ("seed =", "it is not TOML: Invalid value (at end of document)"),
+        (b"\xff", "it is not TOML: 'utf-8' codec can't decode byte 0xff"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(file, content, text):
@@ -100,6 +108,17 @@ def test_the_example_of_the_reference_works(file):
         any(fault.probability < 1 for fault in example.faults),
         any(fault.after for fault in example.faults),
     }
+
+
+def test_the_second_example_fails_the_first_submission(file):
+    """It does what the page says: one submission is answered with 503, and the next is served."""
+    faults = read_faults(file(PAGE.read_text(encoding="utf-8").split("```toml\n")[2].partition("```")[0]))
+    with Simulator("fme-flow-v4", faults=faults) as simulator:
+        url, headers = f"{simulator.base_url}/fmeapiv4/jobs", {"Authorization": f"fmetoken token={simulator.token}"}
+        order = {"repository": "Samples", "workspace": "austinDownload.fmw"}
+        statuses = [httpx.post(url, headers=headers, json=order).status_code for _ in range(2)]
+
+    assert statuses == [503, 202]
 
 
 def test_the_reference_has_each_kind_and_each_name():
@@ -139,6 +158,7 @@ LINES = st.sampled_from(
 
 @given(st.text() | st.lists(LINES | st.sampled_from(["[[fault]]", "[fault]"]), max_size=4).map("\n".join))
 @example("x = " + "[" * 100_000)
+@example("[[fault]]\nkind = 'status'\nbody" + ".a" * 5000 + " = 1")
 @example("[[fault]]\nkind = [1]")
 def test_any_file_is_faults_or_an_error_that_names_it(tmp_path_factory, text):
     """Whatever a file says, nothing but a ValueError with the file's name comes out."""

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import flowrunner.simulator
-from flowrunner.simulator import ManualClock, Simulator
+from flowrunner.simulator import Behaviour, DataFlowId, ManualClock, Simulator, SmartFlowId, Workspace
 
 VERSION = "/fmeinfo/version"
 JOBS = "/fmeapiv4/jobs"
@@ -276,3 +276,27 @@ def test_clock_of_a_test_is_the_clock_of_the_server():
 
     assert clock is simulator.clock is simulator.pool.clock
     assert sum(job.state == "running" for job in [simulator.pool.submit("f") for _ in range(5)]) == 3
+
+
+@pytest.mark.parametrize(
+    ("vendor", "misspelt", "meant"),
+    [
+        ("fme-flow", "Tutorials/10sec.fmw", "Tutorials/10seconds.fmw"),
+        ("invision", DataFlowId.PING[:-1], DataFlowId.PING),
+        ("smart-flows", SmartFlowId.NO_INPUT[:-1], SmartFlowId.NO_INPUT),
+    ],
+)
+def test_what_is_scripted_is_there(vendor, misspelt, meant):
+    """A flow that is not published cannot be scripted: no run would ever behave so. The error names those that are."""
+    simulator = Simulator(vendor)
+    with pytest.raises(ValueError, match=f"^no flow '{misspelt}': did you mean '[^']+'\\? There are: .*{meant}"):
+        simulator.pool.script(misspelt, Behaviour(outcome="failed"))
+    simulator.pool.script(meant, Behaviour(outcome="failed"))
+
+
+def test_what_was_published_can_be_scripted():
+    """Publishing makes a flow known; one that nobody published is not the vendor's."""
+    simulator = Simulator("fme-flow")
+    simulator.publish(Workspace("Nightly", "roads.fmw"))
+    simulator.pool.script("Nightly/roads.fmw", Behaviour(duration=1))
+    assert simulator.pool.submit("Nightly/roads.fmw").behaviour == Behaviour(duration=1)

@@ -99,6 +99,43 @@ def test_each_test_has_its_own(pytester, run):
     run().assert_outcomes(passed=2)
 
 
+def test_each_test_has_its_own_journal(pytester, run, monkeypatch):
+    """A key that one test used is free in the next, and in earnest: the user's own journal is left alone."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(pytester.path / "state"))
+    monkeypatch.setenv("FLOWRUNNER_JOURNAL", str(pytester.path / "mine.sqlite3"))
+    pytester.makepyfile(
+        """
+        import subprocess
+        import sys
+
+        import flowrunner
+        import pytest
+
+        FLOW = "Samples/austinDownload.fmw"
+        SUBMIT = f"import flowrunner; flowrunner.connect('works', journal=True).submit({FLOW!r}, key='zz')"
+        AT_THE_COMMAND_LINE = ["-m", "flowrunner", "run", "works", FLOW, "--key", "zz"]
+
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_here(flowrunner_simulator, number):
+            simulator = flowrunner_simulator(connection="works")
+            for _ in range(2):
+                with flowrunner.connect("works", journal=True) as client:
+                    client.submit(FLOW, key="zz")
+            assert len(simulator.pool.jobs) == 1
+
+        @pytest.mark.parametrize("arguments", [["-c", SUBMIT], AT_THE_COMMAND_LINE])
+        def test_elsewhere(flowrunner_simulator, arguments):
+            simulator = flowrunner_simulator(connection="works", real_socket=True)
+            for _ in range(2):
+                subprocess.run([sys.executable, *arguments], check=True)
+            assert len(simulator.pool.jobs) == 1
+        """
+    )
+    run().assert_outcomes(passed=4)
+    assert not (pytester.path / "state").exists()
+    assert not (pytester.path / "mine.sqlite3").exists()
+
+
 def test_what_is_missing_is_named_when_it_is_used(pytester, run):
     """Without the extra, tests that use no fixture of ours run, and one that does says what to install."""
     pytester.makeconftest("import sys; sys.modules['starlette'] = None")

@@ -132,7 +132,7 @@ def test_it_does_not_move_for_ever(clock):
     """What never comes ends the test that waits for it; how far a test itself moves the time does not count."""
     clock.advance(10 * PATIENCE)
     clock.sleep(PATIENCE.total_seconds())
-    with pytest.raises(pytest.fail.Exception, match="moved by itself for 7 days: what is waited for does not come"):
+    with pytest.raises(pytest.fail.Exception, match="moved by itself for 2 days: what is waited for does not come"):
         clock.sleep(1)
     with pytest.raises(pytest.fail.Exception):
         asyncio.run(clock.asleep(1))

@@ -25,6 +25,16 @@ def test_the_configuration_works(tmp_path):
         assert result.artifacts[0].download(tmp_path).read_text() == "Hello Ada\n"
 
 
+def test_the_lines_of_a_run_are_printed(tmp_path, monkeypatch, capsys):
+    """The program, beside the configuration, both as they are written there."""
+    (configuration,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "flowrunner.toml").write_text(configuration, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    assert capsys.readouterr().out == "::progress 50 looking for a name\n"
+
+
 def test_every_word_is_explained():
     """With the state that it means."""
     rows = re.findall(r"^\| `([a-z ]+)` \| (\w+)", README, re.MULTILINE)

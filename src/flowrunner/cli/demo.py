@@ -51,8 +51,9 @@ _BAR: Final = 40
 _NEXT: Final = """\
 Where to go next:
 
-  Serve one of these simulators for your own runs
-    flowrunner simulate fme-flow-v4 | tee flowrunner.toml
+  Serve one of these simulators, and start a run on it in another terminal
+    flowrunner simulate fme-flow-v4 | tee simulator.toml
+    flowrunner run --config simulator.toml simulator Tutorials/10seconds.fmw -p location=Burnaby --wait
   Start runs on a connection of yours
     flowrunner run --help
   The same from Python

@@ -26,9 +26,12 @@ Ctrl-C or SIGTERM, which end it with exit code 0.
 Stdout is the connection's settings, ready for flowrunner.toml. With --json it is one object on one line, written as
 soon as the server answers: {"backend", "base_url", "token"}; of invision and smart-flows with "api_key" for "token".
 
+Its runs, and a token that was not given with --token, are gone when it ends: one that is started again knows neither.
+
 \b
 Examples:
-  flowrunner simulate fme-flow-v4 | tee flowrunner.toml
+  flowrunner simulate fme-flow-v4 | tee simulator.toml
+  flowrunner run --config simulator.toml simulator Tutorials/10seconds.fmw -p location=Burnaby
   flowrunner simulate smart-flows --port 8080 --speed 10 --json
   flowrunner simulate fme-flow --faults faults.toml
 """
@@ -63,7 +66,7 @@ def command(
         simulator.faults = _read(faults)
     output = Output(as_json=as_json)
     with reporting(output):
-        _serve(simulator, output)
+        _serve(simulator, port, output)
 
 
 def _simulator(vendor: str, port: int, token: str | None, speed: float, engines: int) -> Simulator:
@@ -84,11 +87,11 @@ def _read(file: str) -> Faults:
         raise click.BadParameter(str(error), param_hint="--faults") from None
 
 
-def _serve(simulator: Simulator, output: Output) -> None:
+def _serve(simulator: Simulator, port: int, output: Output) -> None:
     try:
         simulator.start()
     except OSError as error:
-        raise click.UsageError(f"Cannot listen on the port asked for: {error.strerror}.") from None
+        raise click.UsageError(f"Cannot listen on port {port}: {error.strerror}. Give another with --port.") from None
     try:
         _tell(simulator, output)
         while True:

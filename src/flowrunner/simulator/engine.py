@@ -16,9 +16,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import evolve, field, frozen
-from attrs.validators import ge, in_, optional
+from attrs.validators import ge, optional
 
 from flowrunner.simulator.clock import later
+from flowrunner.simulator.misspelt import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,7 +48,7 @@ class JobState(StrEnum):
         return self in FINAL_STATES
 
 
-FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+FINAL_STATES = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
 class EndedBy(StrEnum):
@@ -82,6 +83,12 @@ def _in_order(_: object, __: object, pauses: tuple[Pause, ...]) -> None:
         raise ValueError(f"The pauses of a run are in the order of their times, not {times}")
 
 
+def _outcome(word: str) -> JobState:
+    if word not in FINAL_STATES:
+        raise ValueError(unknown("outcome", str(word), FINAL_STATES))
+    return JobState(word)
+
+
 @frozen
 class Behaviour:
     """What a run of a flow does. Durations are seconds of the pool's clock; `math.inf` is never.
@@ -103,7 +110,7 @@ class Behaviour:
     """
 
     duration: float = field(default=10.0, validator=ge(0))
-    outcome: JobState = field(default=JobState.SUCCEEDED, converter=JobState, validator=in_(FINAL_STATES))
+    outcome: JobState = field(default=JobState.SUCCEEDED, converter=_outcome)
     message: str | None = None
     features: int = 0
     warnings: int = 0
@@ -258,6 +265,7 @@ class _Script:
     def __init__(self) -> None:
         self._counted: dict[str, list[Behaviour]] = {}
         self._standing: dict[str, Behaviour] = {}
+        self.published: set[str] = set()
 
     def add(self, flow: str, behaviour: Behaviour, times: int | None) -> None:
         if times is None:
@@ -294,6 +302,12 @@ class EnginePool:
         self._idle = list(range(1, engines + 1))
         self._agenda: list[tuple[datetime, int]] = []
 
+    def publish(self, flow: str, behaviour: Behaviour) -> None:
+        """Have a flow there, whose runs behave so until something else is scripted."""
+        with self._lock:
+            self._script.published.add(flow)
+            self._script.add(flow, behaviour, None)
+
     def script(self, flow: str, behaviour: Behaviour, times: int | None = None) -> None:
         """Say what the next runs of `flow` do.
 
@@ -302,8 +316,14 @@ class EnginePool:
             behaviour: What its runs do.
             times: For how many submissions, after those scripted before; None is for all that nothing else was
                 scripted for.
+
+        Raises:
+            ValueError: There is no such flow; a pool in which none was published takes any.
         """
         with self._lock:
+            published = self._script.published
+            if published and flow not in published:
+                raise ValueError(unknown("flow", str(flow), sorted(published)))
             self._script.add(flow, behaviour, times)
 
     def submit(

@@ -6,7 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowrunner.simulator.faults import Fault, Faults, takes, unknown
+from flowrunner.simulator.faults import Fault, Faults, takes
+from flowrunner.simulator.misspelt import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -20,12 +21,19 @@ def read_faults(path: str | Path) -> Faults:
         ValueError: It is not TOML, or says what makes no sense; the text names the fault and what may have been meant.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        table = _table(Path(path))
         _check_keys(table, ("seed", "fault"))
         faults = tuple(_read_fault(number, each) for number, each in enumerate(_tables(table), start=1))
         return Faults(faults, seed=table.get("seed", 0))
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: {_text(error)}") from None
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # also of other bytes, and of numbers and nesting beyond measure
+        raise ValueError(f"it is not TOML: {error}") from None
 
 
 def _tables(table: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -51,4 +59,4 @@ def _check_keys(table: Mapping[str, Any], known: Collection[str]) -> None:
 
 def _text(error: Exception) -> str:
     """Return what an error says; those of attrs have more to them than the text."""
-    return str(error if isinstance(error, UnicodeDecodeError) else error.args[0])
+    return str(error.args[0])

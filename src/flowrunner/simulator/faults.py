@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
+from collections.abc import Mapping
 from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from attrs import field, fields, frozen
-from attrs.validators import and_, deep_mapping, ge, in_, instance_of, le, matches_re, optional
+from attrs.validators import and_, ge, in_, le, matches_re, optional
+
+from flowrunner.simulator.misspelt import unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable
 
     from attrs import Attribute
 
@@ -54,14 +56,28 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What some kinds take beside what all take."""
 
-_WHOLE, _NUMBER, _TEXT = instance_of(int), instance_of((int, float)), instance_of(str)
+
+def _kind_of_value(kinds: type | tuple[type, ...], name: str) -> Any:
+    """Return what refuses a value of another type, in the words of who wrote it."""
+
+    def check(_: Fault, attribute: Attribute[Any], value: object) -> None:
+        if not isinstance(value, kinds):
+            raise TypeError(f"{attribute.name!r} must be {name}, not {value!r}")
+
+    return check
 
 
-def unknown(what: str, word: object, known: Collection[str]) -> str:
-    """Say that there is no such thing, what may have been meant, and what there is."""
-    near = get_close_matches(str(word), known, n=1)
-    meant = f"did you mean {near[0]!r}? There are" if near else "there are"
-    return f"no {what} {word!r}: {meant}: {', '.join(known)}"
+_WHOLE, _NUMBER, _TEXT = (
+    _kind_of_value(int, "a whole number"),
+    _kind_of_value((int, float), "a number"),
+    _kind_of_value(str, "a text"),
+)
+_YES_OR_NO = _kind_of_value(bool, "true or false")
+
+
+def _is_headers(_: Fault, __: Attribute[Any], headers: object) -> None:
+    if not isinstance(headers, Mapping) or not all(isinstance(text, str) for each in headers.items() for text in each):
+        raise TypeError(f"'headers' must be texts by name, such as {{ Retry-After = \"2\" }}, not {headers!r}")
 
 
 def _is_kind(_: Fault, __: Attribute[str], kind: str) -> None:
@@ -139,12 +155,12 @@ class Fault:
     after: float = _common(0.0, _NUMBER, ge(0))
     until: float = _common(inf, _NUMBER, ge(0))
     lasts: float | None = _option(None, optional(and_(_NUMBER, ge(0))))
-    acts: bool = _option(False, instance_of(bool))  # noqa: FBT003 - the default of a field
+    acts: bool = _option(False, _YES_OR_NO)  # noqa: FBT003 - the default of a field
     pause: float = _option(1.0, _NUMBER, ge(0))
     pieces: int = _option(10, _WHOLE, ge(1))
     off_by: int = _option(10, _WHOLE, _not_zero)
     status: int = _option(503, _WHOLE, ge(200), le(599))
-    headers: Mapping[str, str] | None = _option(None, optional(deep_mapping(_TEXT, _TEXT)))
+    headers: Mapping[str, str] | None = _option(None, optional(_is_headers))
     body: Any = _option(None, _is_content)  # noqa: RUF009 - a field
     answer: Literal["first", "second"] = _option("first", in_(("first", "second")))
     seconds: int = _option(0, _WHOLE)

@@ -81,7 +81,7 @@ class FmeWorld:
     def publish(self, workspace: Workspace) -> None:
         """Publish a workspace; its behaviour stands until something else is scripted."""
         self.workspaces.add(workspace)
-        self.pool.script(workspace.flow, workspace.behaviour)
+        self.pool.publish(workspace.flow, workspace.behaviour)
 
     def runs_of(self, workspace: Workspace) -> int:
         """Return how often a workspace was run."""

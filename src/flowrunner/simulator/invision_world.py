@@ -42,7 +42,7 @@ class InVisionWorld:
     def publish(self, flow: DataFlow) -> None:
         """Publish a Data Flow; its behaviour stands until something else is scripted."""
         self.flows[flow.id] = flow
-        self.pool.script(flow.id, flow.behaviour)
+        self.pool.publish(flow.id, flow.behaviour)
 
     def find_flow(self, asked: str) -> DataFlow | None:
         """Return the Data Flow of an id, or where names are accepted of a name; both without regard to case."""

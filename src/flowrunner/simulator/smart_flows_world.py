@@ -105,7 +105,7 @@ class SmartFlowsWorld:
     def publish(self, flow: SmartFlow) -> None:
         """Publish a flow; its behaviour stands until something else is scripted."""
         self.flows[flow.id] = flow
-        self.pool.script(flow.id, flow.behaviour)
+        self.pool.publish(flow.id, flow.behaviour)
 
     def submit(self, flow: SmartFlow, notes: ExecutionNotes) -> Job:
         """Start a flow; a batch asks nobody."""

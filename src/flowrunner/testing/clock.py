@@ -29,8 +29,8 @@ GRACE: Final = 0.001
 """Real seconds without news after which nobody acts: what is done between a request and a pause is not seen here."""
 OURS: Final = ("flowrunner clock", "flowrunner simulator")
 """Threads that come up with nothing by themselves."""
-PATIENCE: Final = timedelta(days=7)
-"""How far time moves by itself: what has not come by then never comes."""
+PATIENCE: Final = timedelta(days=2)
+"""How far time moves by itself: what has not come by then never comes. Each day costs thousands of requests."""
 
 
 @frozen(eq=False)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from flowrunner import client, http
+from flowrunner import client, http, journal
 from flowrunner.config.connection import _variable
 from flowrunner.config.file import VARIABLE
 from flowrunner.simulator import Simulator
@@ -41,17 +41,18 @@ class Stage:
 
     Args:
         patch: undone by whoever gives it.
-        folder: makes the folder for the configuration.
+        folder: makes the folder for the configuration and the journal.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch, folder: Callable[[], Path]) -> None:
         self._patch = patch
-        self._folder = folder
+        self._make_folder = folder
         self._stack = ExitStack()
         self._connections: dict[str, dict[str, str]] = {}
-        self._file: Path | None = None
 
     def __enter__(self) -> Self:
+        self._folder = self._make_folder()
+        self._give_journal()
         self.clock = VirtualClock()
         self._stack.callback(self.clock.close)
         self._servers = Servers(self.clock)
@@ -88,15 +89,22 @@ class Stage:
         self._configure(connection or vendor, {"backend": vendor, **simulator.settings})
         return simulator
 
+    def _give_journal(self) -> None:
+        """Have nothing written into the user's journal: one test would find there what another has submitted."""
+        state = self._folder / "state"
+        file = state / "flowrunner" / "journal.sqlite3"
+        self._patch.setattr(journal, "default_path", lambda: file)
+        self._patch.setenv("FLOWRUNNER_JOURNAL", str(file))  # for the command line
+        self._patch.setenv("XDG_STATE_HOME", str(state))  # for programs that the test starts
+
     def _configure(self, name: str, settings: dict[str, str]) -> None:
         """Have `connect(name)` find it: a setting in the environment of this machine would win over the file."""
         for each in [each for each in os.environ if each.startswith(_variable(name, ""))]:
             self._patch.delenv(each)
         self._connections[name] = settings
-        if self._file is None:
-            self._file = self._folder() / "flowrunner.toml"
-            self._patch.setenv(VARIABLE, str(self._file))
-        self._file.write_text("\n".join(map(_table, self._connections.items())), encoding="utf-8")
+        file = self._folder / "flowrunner.toml"
+        self._patch.setenv(VARIABLE, str(file))
+        file.write_text("\n".join(map(_table, self._connections.items())), encoding="utf-8")
 
 
 def _table(connection: tuple[str, dict[str, str]]) -> str:

@@ -24,7 +24,8 @@ SECTIONS: Final[Mapping[int, str]] = MappingProxyType({
 })  # fmt: skip
 
 RULES: Final[Mapping[str, str]] = MappingProxyType({
-    "1.1": "a backend is a class derived from `Backend` with `backend_api`, a `name` and a `family`",
+    "1.1": "a backend is a class derived from `Backend` with `backend_api`, a `name` and a `family`; an entry point "
+           "that announces it has its name",
     "1.2": "every setting has a help text and a type that can be configured; credentials are declared with `secret()`",
     "1.3": "the keys of `words` are folded, and lead to a live state, to SUCCEEDED and to FAILED",
     "1.4": "every name in `options` has a help text, and an option that cannot be honoured is UnsupportedOption "

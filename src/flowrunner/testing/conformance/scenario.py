@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import pytest
 
+from flowrunner import registry
 from flowrunner.enums import RunState
+from flowrunner.errors import ConfigError
 from flowrunner.models import SubmitOptions
 from flowrunner.states import NEED_PEOPLE, Meaning, parse_meaning
 from flowrunner.testing.conformance.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from flowrunner.backend import Backend, Capability
@@ -36,6 +39,18 @@ def apart(act: Callable[[], T]) -> T:
         return pool.submit(act).result()
 
 
+def _announced(backend: type[Backend]) -> Iterator[str]:
+    """The names by which the package that has a class announces it; nothing is imported."""
+    for offer in registry.offers():
+        module, _, name = offer.target.partition(":")
+        if name == backend.__qualname__ and _package(module) == _package(backend.__module__):
+            yield offer.name
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
+
+
 class Scenario:
     """What the author of a backend supplies; see `BackendConformance`."""
 
@@ -54,6 +69,17 @@ class Scenario:
         return World(self.backend, self.settings, self.server())
 
     # What there is to test
+
+    def class_problem(self) -> str | None:
+        """What keeps flowrunner from using the backend, also under the names it is announced by; None if it can."""
+        try:
+            registry.load(self.backend)
+            for name in _announced(self.backend):
+                registry.load(name)
+        except ConfigError as error:
+            return str(error)
+        name = self.backend.name
+        return None if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) else f"the name is {name!r}"
 
     def needs(self, capability: Capability) -> None:
         """Skip the test of something that the backend does not announce, as it may for a server that lacks it."""
