@@ -19,6 +19,7 @@ from flowrunner.errors import (
     WaitTimeout,
 )
 from flowrunner.models import RunRef
+from flowrunner.operations import together
 
 FLOW = "Samples/x.fmw"
 FINAL = ("success", "failure", "cancelled")
@@ -144,6 +145,19 @@ def test_what_no_list_shows_is_looked_at(case):
     client.wait_all(plain(client, runs))
     assert set(case.server.looks) == {7}
     assert runs[6].status.state is RunState.SUCCEEDED
+
+
+def test_a_list_of_others_has_an_end(case, monkeypatch):
+    """Of a list that is full of other runs, so many pages are read; whatever they do not show is looked at."""
+    monkeypatch.setattr(together, "PAGES", 2)
+    client = case.client()
+    runs = case.runs(client, *[100] * 30)
+    for number in range(31, 2531):
+        case.server.start(number)
+    done = client.wait_all(plain(client, runs))
+    assert {result.status.state for result in done} == {RunState.SUCCEEDED}
+    assert {query["offset"][0] for query in case.server.lists} == {"0", "1000"}
+    assert sorted(set(case.server.looks)) == list(range(1, 31))
 
 
 def test_lists_that_show_none_of_them_are_left_alone(case):

@@ -9,7 +9,7 @@ import pytest
 
 import flowrunner
 from flowrunner import RunState, client, http
-from flowrunner.simulator import Behaviour, DataFlowId, Simulator, SmartFlowId
+from flowrunner.simulator import Behaviour, DataFlowId, Fault, Faults, Simulator, SmartFlowId
 from flowrunner.testing.stage import Stage
 
 FLOW = "Samples/austinDownload.fmw"
@@ -164,6 +164,19 @@ def test_a_server_that_is_down_refuses(stage, fme):
         asyncio.run(run_and_wait_async("prod", FLOW))
     fme.start()
     assert run_and_wait("prod", FLOW).status.state is RunState.SUCCEEDED
+
+
+@sockets
+def test_a_server_that_restarts(stage, real_socket):
+    """What it was asked breaks off, nobody listens meanwhile, and when the time is over all is well."""
+    simulator = stage.start("fme-flow-v4", connection="prod", real_socket=real_socket)
+    simulator.faults = Faults([Fault("restart", times=1, lasts=5)])
+    with flowrunner.connect("prod") as connected:
+        assert connected.health().reachable is False
+        assert not simulator.wait_until_listening(timeout=0)
+        stage.clock.advance(5)
+        assert simulator.wait_until_listening()
+        assert connected.health().reachable is True
 
 
 @sockets

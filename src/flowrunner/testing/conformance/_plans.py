@@ -148,7 +148,7 @@ def _nothing_blocks(name: str) -> Iterator[None]:
     """Whatever blocks breaks the rule, in this thread; others, such as an event loop's, go on."""
     called: list[str] = []
 
-    def note(frame: FrameType, event: str, function: Any) -> None:
+    def note(frame: FrameType, event: str, function: Any) -> None:  # pragma: no cover - Python measures no profiler
         if event == "c_call" and _name_of(function) in BLOCKING and not _is_import(frame):
             called.append(_name_of(function))
 
@@ -165,12 +165,12 @@ def _nothing_blocks(name: str) -> Iterator[None]:
         raise NotConforming("2.2", f"{name}() calls {called[0]}: put it into a Call")
 
 
-def _name_of(function: Any) -> str:
+def _name_of(function: Any) -> str:  # pragma: no cover - as above
     owner = getattr(function, "__self__", None)
     place = owner if isinstance(owner, type | ModuleType) else type(owner)
     return f"{place.__name__}.{getattr(function, '__name__', '')}"
 
 
-def _is_import(frame: FrameType) -> bool:
+def _is_import(frame: FrameType) -> bool:  # pragma: no cover - as above
     """Whether it is Python's own work, such as a module that is imported when it is first needed."""
     return "importlib" in frame.f_code.co_filename
