@@ -925,6 +925,18 @@ class Daring(Acme):
             raise InvalidRequest("it did not arrive") from None
 
 
+@breaks("8.6")
+class Presuming(Acme):
+    """A lost answer is made up."""
+
+    def submit(self, submission):
+        """It will have been the first."""
+        try:
+            return (yield from super().submit(submission))
+        except SubmissionUncertain:
+            return Accepted("1")
+
+
 # 9 Capabilities
 
 
