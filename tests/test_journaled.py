@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from attrs import evolve
 
 from flowrunner import events
 from flowrunner.backend import labelled
@@ -20,6 +21,8 @@ from flowrunner.errors import (
     InvalidParameters,
     InvalidRequest,
     JournalError,
+    RunLost,
+    RunNotFound,
     SubmissionUncertain,
     TransportError,
     UnsupportedOperation,
@@ -534,6 +537,117 @@ def test_a_candidate_settles_it_with_and_without_a_journal(case, journal):
         client.close()
         client = case.client(backend="fme-flow-v4")
     assert client.submit(FLOW, key=KEY).id == "4"
+
+
+@pytest.fixture
+def two_uncertain(case):
+    """A client with two submissions that are uncertain, of which the vendor shows runs 4 and 5; its handles."""
+    client = case.client(backend="fme-flow-v4")
+    handles = [case.uncertain(client, key=key) for key in ("a", "b")]
+    case.listing(job(5, "running", case.clock), job(4, "running", case.clock))
+    for number in (4, 5):
+        case.vendor.on("GET", f"/jobs/{number}", (200, job(number, "running", case.clock)))
+    return client, handles
+
+
+def test_what_somebody_chose_is_written_when_the_look_returns(two_uncertain, monkeypatch):
+    """Nobody has to wait for the thread that writes changes: the key and `recover` have the run, as it was seen."""
+    monkeypatch.setattr("flowrunner.journal.writer.Writer.put", lambda *_: None)
+    client, (handle, _) = two_uncertain
+    client.attach(evolve(handle, id="4")).refresh()
+    again = client.submit(FLOW, key="a")
+    assert (again.id, again.status.state) == ("4", RunState.RUNNING)
+    assert [(run.id, run.status.state) for run in client.recover()] == [
+        ("4", RunState.RUNNING), (None, RunState.SUBMITTING),
+    ]  # fmt: skip
+
+
+def test_what_is_settled_costs_no_transaction(two_uncertain, transactions):
+    """The look that settles it writes; the next one, and a first one by another who attaches it, do not."""
+    client, (handle, _) = two_uncertain
+    transactions.clear()
+    run = client.attach(evolve(handle, id="4"))
+    run.refresh()
+    assert transactions == ["durable", "other"]
+    run.refresh()
+    client.attach(run.ref).refresh()
+    assert transactions == ["durable", "other"]
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_a_run_is_not_taken_for_two_keys(case, journal):
+    """The second key is refused it, and nothing is told or written of that: its own run can still be chosen."""
+    client = case.client(journal=journal, backend="fme-flow-v4")
+    first, second = (case.uncertain(client, key=key) for key in ("a", "b"))
+    case.listing(job(5, "running", case.clock), job(4, "running", case.clock))
+    for number in (4, 5):
+        case.vendor.on("GET", f"/jobs/{number}", (200, job(number, "running", case.clock)))
+    client.attach(evolve(first, id="4")).refresh()
+    told = len(case.events)
+
+    wrong = client.attach(evolve(second, id="4"))
+    for look in (wrong.refresh, wrong.wait):
+        with pytest.raises(InvalidRequest, match="run '4' is the run of key 'a', so it is not that of key 'b'"):
+            look()
+    assert (wrong.status.state, len(case.events)) == (RunState.UNKNOWN, told)
+
+    (left,) = client.attach(second).reconcile().candidates
+    client.attach(left).refresh()
+    assert [client.submit(FLOW, key=key).id for key in ("a", "b")] == ["4", "5"]
+    assert [event.ref.id for event in case.happened(events.Submitted)] == ["4", "5"]
+
+
+def test_a_run_of_another_flow_settles_nothing(case):
+    """Under the id that somebody chose the vendor shows something else: it is LOST, and the key stays open."""
+    client = case.client(backend="fme-flow-v4")
+    handle = case.uncertain(client, key=KEY)
+    case.vendor.on("GET", "/jobs/4", (200, job(4, "running", case.clock, workspace="y.fmw")))
+    assert client.attach(evolve(handle, id="4")).refresh().state is RunState.LOST
+    assert case.journal().find(client.name, KEY).run_id is None
+
+
+def test_lists_settle_it_too(case):
+    """Runs that are followed together are not looked at one by one; each that a list shows is that of its key."""
+    client = case.client(backend="fme-flow-v4")
+    handles = [case.uncertain(client, key=f"k{number}") for number in range(21)]
+    case.vendor.on("GET", "/jobs", (200, page([job(number, "success", case.clock) for number in range(21)])))
+    client.wait_all([client.attach(evolve(handle, id=str(number))) for number, handle in enumerate(handles)])
+    assert [case.journal().find(client.name, handle.key).run_id for handle in handles] == list(map(str, range(21)))
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_what_was_lost_is_lost(case, has_key):
+    """Another program that attaches it, and is told that there is no such run, is not told that there never was."""
+    client = case.client()
+    run = client.submit(FLOW, key=KEY)
+    case.vendor.on("GET", f"{JOBS}/id/1", (200, job(1, "PULLED", case.clock)), (404, {"message": "no such job"}))
+    run.wait(raise_on_failure=False)
+    client.close()
+
+    other = case.client()
+    again = other.attach(run.ref if has_key else RunRef(run.ref.connection, run.ref.backend, "", "1"))
+    assert again.refresh().state is RunState.LOST
+    with pytest.raises(RunLost):
+        again.wait()
+
+
+def test_what_was_lost_and_is_shown_again(case):
+    """What the vendor says counts, as ever."""
+    client = case.client()
+    run = client.submit(FLOW, key=KEY)
+    journal = case.journal()
+    journal.changed(run.ref, RunStatus(state=RunState.LOST))
+    case.vendor.on("GET", f"{JOBS}/id/1", (200, job(1, "PULLED", case.clock)))
+    assert client.attach(run.ref).refresh().state is RunState.RUNNING
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_what_was_never_seen_is_not_lost(case, journal):
+    """The journal does not say LOST of it, or there is none: the vendor has no such run."""
+    client = case.client(journal=journal)
+    case.vendor.on("GET", f"{JOBS}/id/7", (404, {"message": "no such job"}))
+    with pytest.raises(RunNotFound):
+        client.attach(RunRef(client.name, client.backend, FLOW, "7")).refresh()
 
 
 def test_invision_cannot_know(open_client, vendor, case):

@@ -256,10 +256,37 @@ class Ledger:
 
     def note(self, ref: RunRef, status: RunStatus) -> None:
         """Have it written down how a run stands; this does not wait."""
-        if self._writer is None:
-            self._memory.changed(ref, status)
-        else:
+        if self._writer is not None:
             self._writer.put(lambda journal: journal.changed(ref, status))
+
+    def settle(self, ref: RunRef) -> Operation[bool]:
+        """Take a run, which the vendor shows, for that of the key it bears; whether the key's submission was open.
+
+        When this returns it is written down. A key that has its run already costs no more than reading that.
+
+        Raises:
+            InvalidRequest: the run is that of another key.
+            JournalError: it cannot be read or written.
+        """
+        key = ref.key
+
+        def write() -> bool:
+            found = None if key is None else self._book.find(ref.connection, key)
+            return found is not None and found.is_open and self._book.settle(ref)
+
+        return False if key is None else (yield from self._do(write))
+
+    def settled(self, ref: RunRef, status: RunStatus) -> Operation[None]:
+        """Write down how a run stands that was just taken for that of its key."""
+        journal = self._journal
+        if journal is not None:
+            yield from self._do(lambda: journal().changed(ref, status))
+
+    def is_lost(self, ref: RunRef) -> Operation[bool]:
+        """Whether it is written down that the vendor no longer knew a run."""
+        journal = self._journal
+        known = None if journal is None else (yield from self._do(lambda: journal().of_run(ref)))
+        return known is not None and known.state is RunState.LOST
 
     def close(self) -> None:
         """Wait until all is written, and close the journal."""
