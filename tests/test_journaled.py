@@ -423,6 +423,35 @@ def test_v4_shows_candidates_and_guesses_none(case):
         client.submit(FLOW, key=KEY)
 
 
+def test_candidates_come_nearest_to_the_submission_first(case):
+    """Whatever the vendor's order; those that show no time come last."""
+    client = case.client(backend="fme-flow-v4")
+    handle = case.uncertain(client, key=KEY)
+    offsets = {7: 300, 6: 20, 5: -10, 4: -200}
+    jobs = [
+        job(number, "success", case.clock, timeQueued=(case.clock.now() + timedelta(seconds=offset)).isoformat())
+        for number, offset in offsets.items()
+    ]
+    silent = job(8, "success", case.clock)
+    del silent["timeQueued"], silent["timeSubmitted"]
+    case.listing(silent, *jobs)
+    found = client.attach(handle).reconcile()
+    assert [ref.id for ref in found.candidates] == ["5", "6", "4", "7", "8"]
+
+
+def test_one_listing_shows_each_its_own(case):
+    """What was queued more than an hour before a submission is not among its candidates, though others need it."""
+    client = case.client(backend="fme-flow-v4")
+    case.uncertain(client, key="early")
+    early = job(4, "success", case.clock)
+    case.clock.advance(1.5 * 3600)
+    case.uncertain(client, key="late")
+    case.listing(job(5, "success", case.clock), early)
+    first, second = client.recover()
+    assert [ref.id for ref, _ in first._record.candidates] == ["4", "5"]
+    assert [(ref.id, status.state) for ref, status in second._record.candidates] == [("5", RunState.SUCCEEDED)]
+
+
 def test_a_candidate_that_somebody_chose_settles_it(case):
     """Whoever attaches a candidate and looks at it says that it is the run: the journal has its id then."""
     client = case.client(backend="fme-flow-v4")

@@ -50,6 +50,7 @@ class RunRecord:
             run of that key.
         outcome: its details, where the answer to the submission had them.
         result: read once.
+        candidates: the runs that may be it, with how they stood in the vendor's list.
     """
 
     def __init__(self, ref: RunRef, track: Track, *, born: float, expected_flow: str | None = None) -> None:
@@ -65,6 +66,7 @@ class RunRecord:
         self.is_settled = True
         self.outcome: Outcome | None = None
         self.result: RunResult | None = None
+        self.candidates: tuple[tuple[RunRef, RunStatus], ...] = ()
         self.lock = threading.Lock()
 
     @property
