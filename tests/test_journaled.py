@@ -296,7 +296,7 @@ def test_the_same_key_while_its_outcome_is_unknown_is_refused(case, journal):
     requests = len(case.vendor.requests)
     with pytest.raises(SubmissionUncertain, match=r"submitted before.*reconcile") as caught:
         client.submit(FLOW, key=KEY)
-    assert (caught.value.handle, handle.key) == (handle, KEY)
+    assert (caught.value.handle, caught.value.ref, handle.key) == (handle, handle, KEY)
     assert len(case.vendor.requests) == requests
 
 

@@ -96,6 +96,8 @@ class Runs:
     def attach(self, ref: RunRef | str) -> RunRecord:
         """A run that was started before, or elsewhere; nothing is asked."""
         ref = RunRef.parse(ref) if isinstance(ref, str) else ref
+        if not isinstance(ref, RunRef):
+            raise InvalidRequest(f"{ref!r} is not a run reference: give a RunRef, or the text that str(run.ref) gives")
         here = self._context.name
         backend = self._context.backend
         if _place(ref.connection, backend.family) != _place(here, backend.family):
