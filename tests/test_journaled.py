@@ -30,7 +30,7 @@ from flowrunner.errors import (
     WaitTimeout,
 )
 from flowrunner.http import AsyncHttpSession, HttpSession
-from flowrunner.journal import Journal
+from flowrunner.journal import Intent, Journal
 from flowrunner.journal.database import Database
 from flowrunner.models import RunRef, RunStatus, SubmitOptions
 
@@ -322,6 +322,110 @@ def test_only_one_of_two_sends_it_again(case, monkeypatch):
     with pytest.raises(SubmissionUncertain, match="still under way"):
         client.submit(FLOW, key=KEY)
     assert case.submissions() == 1
+
+
+@pytest.fixture
+def under_way(case, monkeypatch):
+    """Somebody who lives submits the key: the journal has the intent. Say what comes of it at the third look."""
+
+    def begin(comes=lambda _journal, _entry: None):
+        client = case.client()
+        client.submit(FLOW, key="another")
+        case.vendor.requests.clear()
+        journal = case.journal()
+        model = journal.find(client.name, "another")
+        digest = journal.digest(FLOW, {}, None, SubmitOptions())
+        entry = journal.intend(
+            Intent(
+                connection=client.name, backend=model.backend, flow=FLOW, key=KEY, digest=digest, hint=model.hint,
+                at=case.clock.now(),
+            )
+        )  # fmt: skip
+        sleep = case.clock.sleep
+
+        def slept(seconds):
+            sleep(seconds)
+            if len(case.clock.slept) == 3:
+                comes(journal, entry)
+
+        monkeypatch.setattr(case.clock, "sleep", slept)
+        return client
+
+    return begin
+
+
+def started(journal, entry):
+    """The vendor started a run."""
+    journal.accepted(entry, "7", RunStatus(state=RunState.QUEUED))
+
+
+@pytest.mark.parametrize("sees_it", ["before", "when it writes its intent"])
+def test_the_same_key_at_the_same_moment(case, under_way, monkeypatch, sees_it):
+    """Who comes second waits for the answer of the first, and has its run; nothing is sent."""
+    client = under_way(started)
+    if sees_it != "before":
+        find, blind = Journal.find, iter([None])
+        monkeypatch.setattr(Journal, "find", lambda self, *key: next(blind, find(self, *key)))
+    assert client.submit(FLOW, key=KEY).id == "7"
+    assert case.clock.slept == [0.2, 0.2, 0.2]
+    assert case.submissions() == 0
+
+
+@pytest.mark.parametrize("sees_it", ["before", "when it writes its intent"])
+def test_the_same_key_at_the_same_moment_and_refused(case, under_way, monkeypatch, sees_it):
+    """The first one started nothing, so the second one is sent."""
+    client = under_way(Journal.refused)
+    if sees_it != "before":
+        find, blind = Journal.find, iter([None])
+        monkeypatch.setattr(Journal, "find", lambda self, *key: next(blind, find(self, *key)))
+    assert client.submit(FLOW, key=KEY).id == "1"
+    assert case.clock.slept == [0.2, 0.2, 0.2]
+    assert case.submissions() == 1
+
+
+def test_the_same_key_at_the_same_moment_and_uncertain(case, under_way):
+    """The first one does not know, so nobody does, and nobody waits longer."""
+    client = under_way(lambda journal, entry: journal.uncertain(entry, "no answer"))
+    with pytest.raises(SubmissionUncertain, match=r"not known whether that started a run\. Nothing was sent"):
+        client.submit(FLOW, key=KEY)
+    assert case.clock.slept == [0.2, 0.2, 0.2]
+
+
+def test_nobody_waits_for_ever_for_another(case, under_way):
+    """After the time that a request may take the error says that it may be under way, and what to do."""
+    client = under_way()
+    with pytest.raises(SubmissionUncertain, match="still under way: then try again in a moment"):
+        client.submit(FLOW, key=KEY)
+    assert sum(case.clock.slept) == pytest.approx(30, abs=0.3)
+    assert case.submissions() == 0
+
+
+def test_who_has_died_is_not_waited_for(case, under_way, monkeypatch):
+    """What is known not to be under way, or is not known, is told at once."""
+    client = under_way()
+    for alive in (False, None):
+        monkeypatch.setattr("flowrunner.operations.ledger.lives", lambda _, alive=alive: alive)
+        with pytest.raises(SubmissionUncertain):
+            client.submit(FLOW, key=KEY)
+    assert case.clock.slept == []
+
+
+def test_what_another_sends_again_in_vain_is_sent_again(case, monkeypatch):
+    """Between our look and our intent somebody sent it again, and was told once more that there is none."""
+    client = case.client()
+    client.attach(case.uncertain(client, key=KEY)).reconcile()
+    resubmit = Journal.resubmit
+
+    def first(journal, entry, hint):
+        monkeypatch.setattr(Journal, "resubmit", resubmit)
+        again = journal.resubmit(entry, hint)
+        journal.absent(again)
+        return journal.find(client.name, KEY)
+
+    monkeypatch.setattr(Journal, "resubmit", first)
+    assert client.submit(FLOW, key=KEY).id == "9"
+    assert case.journal().find(client.name, KEY).attempts == 3
+    assert case.submissions() == 2
 
 
 def test_a_submission_under_way_is_not_taken_for_lost(case):
