@@ -556,6 +556,18 @@ def test_one_listing_shows_each_its_own(case):
     assert [(ref.id, status.state) for ref, status in second._record.candidates] == [("5", RunState.SUCCEEDED)]
 
 
+def test_candidates_are_those_of_the_last_search(case):
+    """What a search found before is not shown for one that finds nothing."""
+    client = case.client(backend="fme-flow-v4")
+    run = client.attach(case.uncertain(client, key=KEY))
+    case.listing(job(4, "success", case.clock))
+    run.reconcile()
+    assert [ref.id for ref, _ in run._record.candidates] == ["4"]
+    case.listing()
+    assert run.reconcile().outcome is ReconcileOutcome.NOT_FOUND
+    assert run._record.candidates == ()
+
+
 def test_a_candidate_that_somebody_chose_settles_it(case):
     """Whoever attaches a candidate and looks at it says that it is the run: the journal has its id then."""
     client = case.client(backend="fme-flow-v4")

@@ -98,6 +98,7 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_reject_constant, parse_float=
 
 
 TRY_AGAIN: Final = ": try again later, or ask its administrator"
+"""Advice that is taken back where the request was a submission that may have started a run."""
 
 
 def senseless(response: Response, what: str) -> ProtocolError:
@@ -179,7 +180,7 @@ def submit_once(request: Request, read: Callable[[Response], T]) -> Plan[T]:
     except FlowrunnerError as error:
         if not _leaves_open(error):
             raise
-        error.redact(lambda text: text.removesuffix(TRY_AGAIN))  # good advice for any other request
+        error.redact(lambda text: text.removesuffix(TRY_AGAIN))
         raise SubmissionUncertain(
             f"it is not known whether the vendor started a run: {error.message}. It was not sent again; "
             "look at the vendor's list of runs before you do",

@@ -260,9 +260,9 @@ class Ledger:
         return (yield from self._do(read))
 
     def entry_of(self, ref: RunRef) -> Operation[Entry | None]:
-        """The submission that a reference without an id stands for."""
+        """The submission whose key a reference bears."""
         key = ref.key
-        return None if key is None else (yield from self._do(lambda: self._book.find(self._context.name, key)))
+        return None if key is None else (yield from self._do(lambda: self._book.find(ref.connection, key)))
 
     def absent(self, entry: Entry | None) -> Operation[None]:
         """Write down that the vendor shows no run of it; not while an answer may still come."""
@@ -289,13 +289,10 @@ class Ledger:
             InvalidRequest: the run is that of another key.
             JournalError: it cannot be read or written.
         """
-        key = ref.key
-
-        def write() -> bool:
-            found = None if key is None else self._book.find(ref.connection, key)
-            return found is not None and found.is_open and self._book.settle(ref)
-
-        return False if key is None else (yield from self._do(write))
+        found = yield from self.entry_of(ref)
+        if found is None or not found.is_open:
+            return False
+        return (yield from self._do(lambda: self._book.settle(ref)))
 
     def settled(self, ref: RunRef, status: RunStatus) -> Operation[None]:
         """Write down how a run stands that was just taken for that of its key."""

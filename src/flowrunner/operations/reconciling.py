@@ -115,6 +115,7 @@ class Reconciling:
 
     def _judge(self, record: RunRecord, entry: Entry | None, search: _Search) -> Operation[Reconciliation]:
         as_of, key = self._context.now(), record.ref.key
+        record.candidates = ()
         # One search serves many, and may reach further back than this one's.
         since = _since(record, entry)
         runs = [each for each in search.runs if _may_be(each, record.ref.flow, since)]
