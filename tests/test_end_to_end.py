@@ -345,9 +345,17 @@ FAULTS = {
         VendorError,
         "administrator",
     ),
-    "reset before": (lambda simulator, path: simulator.cut_next("reset_before", path), TransportError, "try again"),
-    "reset after": (lambda simulator, path: simulator.cut_next("reset_after", path), TransportError, "try again"),
-    "truncated": (lambda simulator, path: simulator.cut_next("truncate", path), TransportError, "try again"),
+    "reset before": (
+        lambda simulator, path: simulator.cut_next("reset_before", path),
+        TransportError,
+        "may have arrived",
+    ),
+    "reset after": (
+        lambda simulator, path: simulator.cut_next("reset_after", path),
+        TransportError,
+        "may have arrived",
+    ),
+    "truncated": (lambda simulator, path: simulator.cut_next("truncate", path), TransportError, "may have arrived"),
     "redirect": (
         lambda simulator, path: simulator.respond_next(path, 302, headers={"location": "/"}),
         ProtocolError,

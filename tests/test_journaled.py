@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from attrs import evolve
 
 from flowrunner import events
 from flowrunner.backend import labelled
@@ -20,6 +21,8 @@ from flowrunner.errors import (
     InvalidParameters,
     InvalidRequest,
     JournalError,
+    RunLost,
+    RunNotFound,
     SubmissionUncertain,
     TransportError,
     UnsupportedOperation,
@@ -27,7 +30,7 @@ from flowrunner.errors import (
     WaitTimeout,
 )
 from flowrunner.http import AsyncHttpSession, HttpSession
-from flowrunner.journal import Journal
+from flowrunner.journal import Intent, Journal
 from flowrunner.journal.database import Database
 from flowrunner.models import RunRef, RunStatus, SubmitOptions
 
@@ -293,7 +296,7 @@ def test_the_same_key_while_its_outcome_is_unknown_is_refused(case, journal):
     requests = len(case.vendor.requests)
     with pytest.raises(SubmissionUncertain, match=r"submitted before.*reconcile") as caught:
         client.submit(FLOW, key=KEY)
-    assert (caught.value.handle, handle.key) == (handle, KEY)
+    assert (caught.value.handle, caught.value.ref, handle.key) == (handle, handle, KEY)
     assert len(case.vendor.requests) == requests
 
 
@@ -319,6 +322,110 @@ def test_only_one_of_two_sends_it_again(case, monkeypatch):
     with pytest.raises(SubmissionUncertain, match="still under way"):
         client.submit(FLOW, key=KEY)
     assert case.submissions() == 1
+
+
+@pytest.fixture
+def under_way(case, monkeypatch):
+    """Somebody who lives submits the key: the journal has the intent. Say what comes of it at the third look."""
+
+    def begin(comes=lambda _journal, _entry: None):
+        client = case.client()
+        client.submit(FLOW, key="another")
+        case.vendor.requests.clear()
+        journal = case.journal()
+        model = journal.find(client.name, "another")
+        digest = journal.digest(FLOW, {}, None, SubmitOptions())
+        entry = journal.intend(
+            Intent(
+                connection=client.name, backend=model.backend, flow=FLOW, key=KEY, digest=digest, hint=model.hint,
+                at=case.clock.now(),
+            )
+        )  # fmt: skip
+        sleep = case.clock.sleep
+
+        def slept(seconds):
+            sleep(seconds)
+            if len(case.clock.slept) == 3:
+                comes(journal, entry)
+
+        monkeypatch.setattr(case.clock, "sleep", slept)
+        return client
+
+    return begin
+
+
+def started(journal, entry):
+    """The vendor started a run."""
+    journal.accepted(entry, "7", RunStatus(state=RunState.QUEUED))
+
+
+@pytest.mark.parametrize("sees_it", ["before", "when it writes its intent"])
+def test_the_same_key_at_the_same_moment(case, under_way, monkeypatch, sees_it):
+    """Who comes second waits for the answer of the first, and has its run; nothing is sent."""
+    client = under_way(started)
+    if sees_it != "before":
+        find, blind = Journal.find, iter([None])
+        monkeypatch.setattr(Journal, "find", lambda self, *key: next(blind, find(self, *key)))
+    assert client.submit(FLOW, key=KEY).id == "7"
+    assert case.clock.slept == [0.2, 0.2, 0.2]
+    assert case.submissions() == 0
+
+
+@pytest.mark.parametrize("sees_it", ["before", "when it writes its intent"])
+def test_the_same_key_at_the_same_moment_and_refused(case, under_way, monkeypatch, sees_it):
+    """The first one started nothing, so the second one is sent."""
+    client = under_way(Journal.refused)
+    if sees_it != "before":
+        find, blind = Journal.find, iter([None])
+        monkeypatch.setattr(Journal, "find", lambda self, *key: next(blind, find(self, *key)))
+    assert client.submit(FLOW, key=KEY).id == "1"
+    assert case.clock.slept == [0.2, 0.2, 0.2]
+    assert case.submissions() == 1
+
+
+def test_the_same_key_at_the_same_moment_and_uncertain(case, under_way):
+    """The first one does not know, so nobody does, and nobody waits longer."""
+    client = under_way(lambda journal, entry: journal.uncertain(entry, "no answer"))
+    with pytest.raises(SubmissionUncertain, match=r"not known whether that started a run\. Nothing was sent"):
+        client.submit(FLOW, key=KEY)
+    assert case.clock.slept == [0.2, 0.2, 0.2]
+
+
+def test_nobody_waits_for_ever_for_another(case, under_way):
+    """After the time that a request may take the error says that it may be under way, and what to do."""
+    client = under_way()
+    with pytest.raises(SubmissionUncertain, match="still under way: then try again in a moment"):
+        client.submit(FLOW, key=KEY)
+    assert sum(case.clock.slept) == pytest.approx(30, abs=0.3)
+    assert case.submissions() == 0
+
+
+def test_who_has_died_is_not_waited_for(case, under_way, monkeypatch):
+    """What is known not to be under way, or is not known, is told at once."""
+    client = under_way()
+    for alive in (False, None):
+        monkeypatch.setattr("flowrunner.operations.ledger.lives", lambda _, alive=alive: alive)
+        with pytest.raises(SubmissionUncertain):
+            client.submit(FLOW, key=KEY)
+    assert case.clock.slept == []
+
+
+def test_what_another_sends_again_in_vain_is_sent_again(case, monkeypatch):
+    """Between our look and our intent somebody sent it again, and was told once more that there is none."""
+    client = case.client()
+    client.attach(case.uncertain(client, key=KEY)).reconcile()
+    resubmit = Journal.resubmit
+
+    def first(journal, entry, hint):
+        monkeypatch.setattr(Journal, "resubmit", resubmit)
+        again = journal.resubmit(entry, hint)
+        journal.absent(again)
+        return journal.find(client.name, KEY)
+
+    monkeypatch.setattr(Journal, "resubmit", first)
+    assert client.submit(FLOW, key=KEY).id == "9"
+    assert case.journal().find(client.name, KEY).attempts == 3
+    assert case.submissions() == 2
 
 
 def test_a_submission_under_way_is_not_taken_for_lost(case):
@@ -418,6 +525,47 @@ def test_v4_shows_candidates_and_guesses_none(case):
     assert (run.id, run.status.state) == (None, RunState.SUBMITTING)
     with pytest.raises(SubmissionUncertain):
         client.submit(FLOW, key=KEY)
+
+
+def test_candidates_come_nearest_to_the_submission_first(case):
+    """Whatever the vendor's order; those that show no time come last."""
+    client = case.client(backend="fme-flow-v4")
+    handle = case.uncertain(client, key=KEY)
+    offsets = {7: 300, 6: 20, 5: -10, 4: -200}
+    jobs = [
+        job(number, "success", case.clock, timeQueued=(case.clock.now() + timedelta(seconds=offset)).isoformat())
+        for number, offset in offsets.items()
+    ]
+    silent = job(8, "success", case.clock)
+    del silent["timeQueued"], silent["timeSubmitted"]
+    case.listing(silent, *jobs)
+    found = client.attach(handle).reconcile()
+    assert [ref.id for ref in found.candidates] == ["5", "6", "4", "7", "8"]
+
+
+def test_one_listing_shows_each_its_own(case):
+    """What was queued more than an hour before a submission is not among its candidates, though others need it."""
+    client = case.client(backend="fme-flow-v4")
+    case.uncertain(client, key="early")
+    early = job(4, "success", case.clock)
+    case.clock.advance(1.5 * 3600)
+    case.uncertain(client, key="late")
+    case.listing(job(5, "success", case.clock), early)
+    first, second = client.recover()
+    assert [ref.id for ref, _ in first._record.candidates] == ["4", "5"]
+    assert [(ref.id, status.state) for ref, status in second._record.candidates] == [("5", RunState.SUCCEEDED)]
+
+
+def test_candidates_are_those_of_the_last_search(case):
+    """What a search found before is not shown for one that finds nothing."""
+    client = case.client(backend="fme-flow-v4")
+    run = client.attach(case.uncertain(client, key=KEY))
+    case.listing(job(4, "success", case.clock))
+    run.reconcile()
+    assert [ref.id for ref, _ in run._record.candidates] == ["4"]
+    case.listing()
+    assert run.reconcile().outcome is ReconcileOutcome.NOT_FOUND
+    assert run._record.candidates == ()
 
 
 def test_a_candidate_that_somebody_chose_settles_it(case):
@@ -534,6 +682,117 @@ def test_a_candidate_settles_it_with_and_without_a_journal(case, journal):
         client.close()
         client = case.client(backend="fme-flow-v4")
     assert client.submit(FLOW, key=KEY).id == "4"
+
+
+@pytest.fixture
+def two_uncertain(case):
+    """A client with two submissions that are uncertain, of which the vendor shows runs 4 and 5; its handles."""
+    client = case.client(backend="fme-flow-v4")
+    handles = [case.uncertain(client, key=key) for key in ("a", "b")]
+    case.listing(job(5, "running", case.clock), job(4, "running", case.clock))
+    for number in (4, 5):
+        case.vendor.on("GET", f"/jobs/{number}", (200, job(number, "running", case.clock)))
+    return client, handles
+
+
+def test_what_somebody_chose_is_written_when_the_look_returns(two_uncertain, monkeypatch):
+    """Nobody has to wait for the thread that writes changes: the key and `recover` have the run, as it was seen."""
+    monkeypatch.setattr("flowrunner.journal.writer.Writer.put", lambda *_: None)
+    client, (handle, _) = two_uncertain
+    client.attach(evolve(handle, id="4")).refresh()
+    again = client.submit(FLOW, key="a")
+    assert (again.id, again.status.state) == ("4", RunState.RUNNING)
+    assert [(run.id, run.status.state) for run in client.recover()] == [
+        ("4", RunState.RUNNING), (None, RunState.SUBMITTING),
+    ]  # fmt: skip
+
+
+def test_what_is_settled_costs_no_transaction(two_uncertain, transactions):
+    """The look that settles it writes; the next one, and a first one by another who attaches it, do not."""
+    client, (handle, _) = two_uncertain
+    transactions.clear()
+    run = client.attach(evolve(handle, id="4"))
+    run.refresh()
+    assert transactions == ["durable", "other"]
+    run.refresh()
+    client.attach(run.ref).refresh()
+    assert transactions == ["durable", "other"]
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_a_run_is_not_taken_for_two_keys(case, journal):
+    """The second key is refused it, and nothing is told or written of that: its own run can still be chosen."""
+    client = case.client(journal=journal, backend="fme-flow-v4")
+    first, second = (case.uncertain(client, key=key) for key in ("a", "b"))
+    case.listing(job(5, "running", case.clock), job(4, "running", case.clock))
+    for number in (4, 5):
+        case.vendor.on("GET", f"/jobs/{number}", (200, job(number, "running", case.clock)))
+    client.attach(evolve(first, id="4")).refresh()
+    told = len(case.events)
+
+    wrong = client.attach(evolve(second, id="4"))
+    for look in (wrong.refresh, wrong.wait):
+        with pytest.raises(InvalidRequest, match="run '4' is the run of key 'a', so it is not that of key 'b'"):
+            look()
+    assert (wrong.status.state, len(case.events)) == (RunState.UNKNOWN, told)
+
+    (left,) = client.attach(second).reconcile().candidates
+    client.attach(left).refresh()
+    assert [client.submit(FLOW, key=key).id for key in ("a", "b")] == ["4", "5"]
+    assert [event.ref.id for event in case.happened(events.Submitted)] == ["4", "5"]
+
+
+def test_a_run_of_another_flow_settles_nothing(case):
+    """Under the id that somebody chose the vendor shows something else: it is LOST, and the key stays open."""
+    client = case.client(backend="fme-flow-v4")
+    handle = case.uncertain(client, key=KEY)
+    case.vendor.on("GET", "/jobs/4", (200, job(4, "running", case.clock, workspace="y.fmw")))
+    assert client.attach(evolve(handle, id="4")).refresh().state is RunState.LOST
+    assert case.journal().find(client.name, KEY).run_id is None
+
+
+def test_lists_settle_it_too(case):
+    """Runs that are followed together are not looked at one by one; each that a list shows is that of its key."""
+    client = case.client(backend="fme-flow-v4")
+    handles = [case.uncertain(client, key=f"k{number}") for number in range(21)]
+    case.vendor.on("GET", "/jobs", (200, page([job(number, "success", case.clock) for number in range(21)])))
+    client.wait_all([client.attach(evolve(handle, id=str(number))) for number, handle in enumerate(handles)])
+    assert [case.journal().find(client.name, handle.key).run_id for handle in handles] == list(map(str, range(21)))
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_what_was_lost_is_lost(case, has_key):
+    """Another program that attaches it, and is told that there is no such run, is not told that there never was."""
+    client = case.client()
+    run = client.submit(FLOW, key=KEY)
+    case.vendor.on("GET", f"{JOBS}/id/1", (200, job(1, "PULLED", case.clock)), (404, {"message": "no such job"}))
+    run.wait(raise_on_failure=False)
+    client.close()
+
+    other = case.client()
+    again = other.attach(run.ref if has_key else RunRef(run.ref.connection, run.ref.backend, "", "1"))
+    assert again.refresh().state is RunState.LOST
+    with pytest.raises(RunLost):
+        again.wait()
+
+
+def test_what_was_lost_and_is_shown_again(case):
+    """What the vendor says counts, as ever."""
+    client = case.client()
+    run = client.submit(FLOW, key=KEY)
+    journal = case.journal()
+    journal.changed(run.ref, RunStatus(state=RunState.LOST))
+    case.vendor.on("GET", f"{JOBS}/id/1", (200, job(1, "PULLED", case.clock)))
+    assert client.attach(run.ref).refresh().state is RunState.RUNNING
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_what_was_never_seen_is_not_lost(case, journal):
+    """The journal does not say LOST of it, or there is none: the vendor has no such run."""
+    client = case.client(journal=journal)
+    case.vendor.on("GET", f"{JOBS}/id/7", (404, {"message": "no such job"}))
+    with pytest.raises(RunNotFound):
+        client.attach(RunRef(client.name, client.backend, FLOW, "7")).refresh()
 
 
 def test_invision_cannot_know(open_client, vendor, case):

@@ -279,6 +279,9 @@ def test_an_uncertain_submission(case, answer):
         case.client().submit(FLOW)
 
     assert (caught.value.handle.flow, caught.value.handle.id) == (FLOW, None)
+    assert caught.value.ref == caught.value.handle
+    for error in (caught.value, caught.value.__cause__):
+        assert "try again" not in str(error)
     assert isinstance(caught.value.__cause__, FlowrunnerError)
     assert caught.value.connection == caught.value.__cause__.connection
     assert len(case.vendor.requests) == 1
@@ -1031,6 +1034,8 @@ def test_a_configured_name_with_an_at_sign(open_client, connected, vendor):
         "",
         "flowrunner:2:a:b:c:d",
         "flowrunner:1:a",
+        None,
+        1,
     ],
 )
 def test_a_foreign_reference(case, ref):

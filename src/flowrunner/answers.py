@@ -97,6 +97,10 @@ def _finite(number: str) -> float:
 _DECODER: Final = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_finite)
 
 
+TRY_AGAIN: Final = ": try again later, or ask its administrator"
+"""Advice that is taken back where the request was a submission that may have started a run."""
+
+
 def senseless(response: Response, what: str) -> ProtocolError:
     """The error of an answer that makes no sense."""
     return ProtocolError(
@@ -127,7 +131,7 @@ def error_for(response: Response, vendor_message: str | None = None) -> Flowrunn
         return RateLimited(text, retry_after=wait, transient=True, **context)
     if status >= 500:
         wait = retry_after(response.headers)
-        text = f"the vendor failed (HTTP {status}){said}: try again later, or ask its administrator"
+        text = f"the vendor failed (HTTP {status}){said}{TRY_AGAIN}"
         return VendorError(text, retry_after=wait, transient=True, **context)
     if 300 <= status < 400:
         to = response.headers.get("location", "nowhere")
@@ -176,6 +180,7 @@ def submit_once(request: Request, read: Callable[[Response], T]) -> Plan[T]:
     except FlowrunnerError as error:
         if not _leaves_open(error):
             raise
+        error.redact(lambda text: text.removesuffix(TRY_AGAIN))
         raise SubmissionUncertain(
             f"it is not known whether the vendor started a run: {error.message}. It was not sent again; "
             "look at the vendor's list of runs before you do",

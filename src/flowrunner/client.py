@@ -456,6 +456,7 @@ class Run(_RunBase):
 
         Raises:
             RunNotFound: the vendor does not know the run, and nobody has seen it before.
+            InvalidRequest: it was attached as the run of one key, and is that of another.
             FlowrunnerError: what happened; it says nothing about the run.
         """
         return self._perform(self._operations.following.refresh(self._record))

@@ -262,7 +262,8 @@ class SubmissionUncertain(FlowrunnerError):
     """A submission whose outcome is unknown: it may have started a run, or not. It was not repeated.
 
     Attributes:
-        handle: a reference without an id, to find out with. The cause is chained.
+        handle: a reference without an id, to find out with: `attach` it, and `reconcile()`. `ref` is the same. The
+            cause is chained.
     """
 
     def __init__(self, message: str, *, handle: RunRef | None = None, **context: Any) -> None:

@@ -144,7 +144,8 @@ class Reconciliation:
     Attributes:
         outcome: what is known now.
         candidates: the runs that the vendor shows for it: of FOUND the run, and with it any twin that the same key
-            started; of CANDIDATES all that fit. `Client.attach` takes each.
+            started; of CANDIDATES all that fit, those queued nearest to the submission first. `Client.attach` takes
+            each.
         as_of: when the vendor was asked.
     """
 

@@ -53,6 +53,8 @@ def all_that_reads(journal, entry):
         lambda: journal.claimed("prod"),
         lambda: journal.history(entry),
         lambda: journal.changed(ref, status),
+        lambda: journal.settle(ref),
+        lambda: journal.of_run(ref),
         lambda: journal.refused(entry),
         lambda: journal.uncertain(entry, "why"),
         lambda: journal.absent(entry),

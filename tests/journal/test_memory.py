@@ -118,12 +118,26 @@ def test_a_second_run_of_a_key_is_told(book):
 
 
 def test_a_run_that_somebody_chose_is_that_of_its_key(book):
-    """A change of a run that bears the key of an open submission settles which run it started."""
+    """A run that bears the key of an open submission settles which run it started, once."""
     book.uncertain(book.intend(INTENT), "no answer")
-    book.changed(RunRef("prod", "acme", "f", "9", "another"), QUEUED)
+    assert book.settle(RunRef("prod", "acme", "f", "9", "another")) is False
     assert book.find("prod", "k").run_id is None
-    book.changed(RunRef("prod", "acme", "f", "9", "k"), QUEUED)
-    assert (book.find("prod", "k").run_id, book.find("prod", "k").uncertain) == ("9", None)
+    assert book.settle(RunRef("prod", "acme", "f", "9", "k")) is True
+    settled = book.find("prod", "k")
+    assert (settled.run_id, settled.state, settled.uncertain) == ("9", RunState.UNKNOWN, None)
+    assert book.settle(RunRef("prod", "acme", "f", "8", "k")) is False
+    assert book.find("prod", "k") == settled
+
+
+def test_a_run_is_that_of_one_key(book):
+    """What was found to be the run of a key is refused to another, which stays as it is."""
+    for key in ("k", "other"):
+        book.uncertain(book.intend(evolve(INTENT, key=key)), "no answer")
+    book.settle(RunRef("prod", "acme", "f", "9", "k"))
+    before = book.find("prod", "other")
+    with pytest.raises(InvalidRequest, match="run '9' is the run of key 'k', so it is not that of key 'other'"):
+        book.settle(RunRef("prod", "acme", "f", "9", "other"))
+    assert book.find("prod", "other") == before
 
 
 def test_a_fork_takes_a_lock_of_its_own(monkeypatch):

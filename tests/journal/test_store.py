@@ -283,7 +283,10 @@ def test_a_reference_without_a_key(journal, intent, seen):
     """It is the latest run with that id: a server that was restored gives ids again."""
     for key in ("k1", "k2"):
         journal.accepted(journal.intend(intent(key)), "7", seen(RunState.QUEUED))
-    journal.changed(RunRef("prod", "fme-flow", "", "7"), seen(RunState.RUNNING))
+    ref = RunRef("prod", "fme-flow", "", "7")
+    journal.changed(ref, seen(RunState.RUNNING))
+    assert journal.of_run(ref).key == "k2"
+    assert journal.of_run(RunRef("prod", "fme-flow", "", "8")) is None
     assert [entry.state for entry in journal.entries()] == [RunState.RUNNING, RunState.QUEUED]
 
 

@@ -16,11 +16,22 @@ from flowrunner.enums import RunState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flowrunner.cli.options import JournalPlace
     from flowrunner.cli.output import Output
     from flowrunner.errors import FlowrunnerError
     from flowrunner.models import RunRef
 
-__all__ = ["code_of", "code_of_state", "end", "error_object", "interrupted", "next_command", "reported", "reporting"]
+__all__ = [
+    "code_of",
+    "code_of_state",
+    "command_line",
+    "end",
+    "error_object",
+    "interrupted",
+    "next_command",
+    "reported",
+    "reporting",
+]
 
 _CODES: Final[tuple[tuple[ExitCode, tuple[type[FlowrunnerError], ...]], ...]] = (
     (ExitCode.FAILED, (errors.RunFailed,)),
@@ -68,8 +79,14 @@ def end(code: ExitCode) -> NoReturn:
 
 def next_command(ref: RunRef, config: str | None) -> str:
     """The command that goes on waiting for a run."""
-    words = ["flowrunner", "wait", str(ref), *(["--config", config] if config else [])]
-    return shlex.join(words)
+    return command_line("wait", str(ref), config=config)
+
+
+def command_line(*words: str, config: str | None, journal: JournalPlace = True) -> str:
+    """A command as a shell takes it, with the configuration and the journal that this one was given."""
+    options = ["--config", config] if config else []
+    options += ["--journal", journal] if isinstance(journal, str) else []
+    return shlex.join(["flowrunner", *words, *options])
 
 
 def error_object(error: FlowrunnerError) -> dict[str, Any]:

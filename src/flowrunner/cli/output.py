@@ -10,13 +10,14 @@ import os
 import re
 import shutil
 import sys
+from datetime import UTC, datetime
 from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from flowrunner.enums import RunState
-from flowrunner.events import Anomaly, CheckSkipped, ContactFailed, ContactRestored, UnknownWord
+from flowrunner.events import Anomaly, CheckSkipped, ContactFailed, ContactRestored, Submitted, UnknownWord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from flowrunner.events import Event
     from flowrunner.models import RunResult, RunStatus
 
-__all__ = ["COLOURS", "Output", "clean", "one_line", "run_object", "seconds_between", "vendor_word"]
+__all__ = ["COLOURS", "Output", "clean", "one_line", "run_object", "seconds_between", "seen", "utc", "vendor_word"]
 
 COLOURS: Final = {
     RunState.SUCCEEDED: "green",
@@ -38,6 +39,8 @@ COLOURS: Final = {
 }
 """The colour of a state, in the names that click and rich share; the others have none."""
 
+_AGES: Final = (("days", 2 * 1440, 1440), ("h", 120, 60), ("min", 1, 1))
+"""The units in which an age is told: from how many minutes on, and how many minutes each has."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -64,6 +67,20 @@ def seconds_between(status: RunStatus) -> float | None:
     return (status.finished_at - status.started_at).total_seconds()
 
 
+def utc(moment: datetime) -> str:
+    """A time of day, to the second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def seen(status: RunStatus) -> str:
+    """How a run stood, and how long ago that was."""
+    if status.observed_at is None:
+        return str(status.state)
+    minutes = int((datetime.now(UTC) - status.observed_at).total_seconds() // 60)
+    ago = next((f"{minutes // size} {unit}" for unit, least, size in _AGES if minutes >= least), "less than a minute")
+    return f"{status.state} (seen {ago} ago)"
+
+
 def run_object(run: Run) -> dict[str, Any]:
     """A run as JSON: what `run` and `status` print."""
     return {"ref": str(run.ref), "id": run.id, "flow": run.flow or None, "status": run.status.to_dict()}
@@ -77,11 +94,13 @@ class Output:
 
     Attributes:
         speak: how messages are shown; a live display puts its own way here while it stands.
+        has_submitted: whether an event told of a run that was not known to be started.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self.speak: Callable[[str], None] = _to_stderr
+        self.has_submitted = False
         self._is_out_of_contact = False
 
     def say(self, message: str) -> None:
@@ -118,7 +137,9 @@ class Output:
 
     def event(self, event: Event) -> None:
         """Tell the person what matters of an event; a contact that stays lost is told once."""
-        if isinstance(event, ContactFailed):
+        if isinstance(event, Submitted):
+            self.has_submitted = True
+        elif isinstance(event, ContactFailed):
             was_out, self._is_out_of_contact = self._is_out_of_contact, True
             if not was_out:
                 self.say(f"No contact, trying again: {event.error.message}")
@@ -157,7 +178,7 @@ def _status_fields(status: RunStatus) -> Iterator[tuple[str, str]]:
     yield "progress", "" if status.progress is None else f"{status.progress:.0%}"
     yield "attempt", str(status.attempt) if status.attempt > 1 else ""
     for name, moment in (("queued", status.queued_at), ("started", status.started_at), ("ended", status.finished_at)):
-        yield name, "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+        yield name, "" if moment is None else utc(moment)
 
 
 def _size(size: int | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,8 +9,8 @@ import click
 from flowrunner.cli.assignments import Assignment, read_assignment, values_of
 from flowrunner.cli.following import follow_to_end
 from flowrunner.cli.options import Seconds, config_option, journal_option, json_option, timeout_option
-from flowrunner.cli.outcome import interrupted, reported, reporting
-from flowrunner.cli.output import Output, run_object
+from flowrunner.cli.outcome import command_line, interrupted, reported, reporting
+from flowrunner.cli.output import Output, run_object, seen
 from flowrunner.cli.target import connected
 from flowrunner.errors import FlowrunnerError, SubmissionUncertain
 from flowrunner.models import SubmitOptions
@@ -92,6 +91,8 @@ def command(
         run = _submitted(
             client, output, how_to_go_on, flow=flow, parameters=values, options=SubmitOptions(**options), key=key
         )
+        if not output.has_submitted:
+            _tell_known(run, output)
         output.data(str(run.ref))
         if wait:
             if as_json:
@@ -122,11 +123,16 @@ def _submitted(client: Client, output: Output, how_to_go_on: str, **arguments: A
         )
 
 
+def _tell_known(run: Run, output: Output) -> None:
+    """Say that nothing was started: the key has its run, however that went."""
+    output.say(f"Key {run.ref.key!r} was submitted before; its run is {seen(run.status)}.")
+    if run.status.state.is_final:
+        output.say("To run the flow again, give it a new key.")
+
+
 def _how_to_go_on(connection: str, config: str | None, journal: JournalPlace) -> str:
     """What to do about a submission whose outcome is unknown."""
     if journal is False:
         return "It was not written down: look at the vendor's list of runs before you start it again."
-    words = ["flowrunner", "recover", connection]
-    words += ["--config", config] if config else []
-    words += ["--journal", journal] if isinstance(journal, str) else []
-    return f"Before you start it again, find out with:\n  {shlex.join(words)}"
+    command = command_line("recover", connection, config=config, journal=journal)
+    return f"Before you start it again, find out with:\n  {command}"

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from flowrunner.connecting import connect
 from flowrunner.errors import JournalError, UnknownConnection
+from flowrunner.events import Submitted
 from flowrunner.models import RunRef
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from flowrunner.cli.options import JournalPlace
     from flowrunner.cli.output import Output
     from flowrunner.client import Client, Run
+    from flowrunner.events import Event, OnEvent
 
 __all__ = ["Target", "attached", "connected", "read_target"]
 
@@ -59,7 +61,13 @@ def read_target(words: tuple[str, ...]) -> Target:
 
 @contextmanager
 def connected(
-    connection: str, config: str | None, journal: JournalPlace, output: Output, *, submits: bool = False
+    connection: str,
+    config: str | None,
+    journal: JournalPlace,
+    output: Output,
+    *,
+    submits: bool = False,
+    on_event: OnEvent | None = None,
 ) -> Iterator[Client]:
     """A client of a configured connection; the configuration's warnings and the events become messages.
 
@@ -69,17 +77,19 @@ def connected(
         journal: as `connect` takes it.
         output: where messages go.
         submits: whether the journal is needed; a command that looks at a run goes without one that cannot be used.
+        on_event: takes the events, instead of `output`.
     """
+    on_event = on_event or output.event
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
-            client = connect(connection, config=config, on_event=output.event, journal=journal)
+            client = connect(connection, config=config, on_event=on_event, journal=journal)
         except JournalError as error:
             if submits:
                 error.add_note("To go without a journal: --journal none")
                 raise
             output.say(f"Warning: this is not written down: {error.message}")
-            client = connect(connection, config=config, on_event=output.event)
+            client = connect(connection, config=config, on_event=on_event)
     for warning in caught:
         output.say(f"Warning: {warning.message}")
     with client:
@@ -90,7 +100,17 @@ def connected(
 def attached(words: tuple[str, ...], config: str | None, journal: JournalPlace, output: Output) -> Iterator[Run]:
     """The run that the arguments name, on a client of its connection."""
     target = read_target(words)
-    with _reference_explained(target), connected(target.connection, config, journal, output) as client:
+
+    def told(event: Event) -> None:
+        if isinstance(event, Submitted):  # nothing is submitted here: a look has settled it
+            output.say(f"Taken as the run of key {event.ref.key!r}.")
+        else:
+            output.event(event)
+
+    with (
+        _reference_explained(target),
+        connected(target.connection, config, journal, output, on_event=told) as client,
+    ):
         yield client.attach(_reference(target, client))
 
 

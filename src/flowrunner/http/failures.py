@@ -40,6 +40,8 @@ _ADVICE: Final = {
     Failure.RESET_BEFORE: "The connection broke; try again",
     Failure.RESET_AFTER: "The connection broke; try again",
 }
+_BROKEN: Final = "The connection broke, and the request may have arrived"
+"""Said of a reset of what may not be repeated: trying again might act twice."""
 _CHECK: Final = "Check base_url, that the server runs, and that this machine may reach it"
 
 
@@ -53,9 +55,11 @@ def translate(error: Exception, request: Request, url: httpx.URL, *, began: bool
         began: whether an answer had begun to come.
     """
     failure = _failure_of(error, began=began)
+    is_reset = failure in {Failure.RESET_BEFORE, Failure.RESET_AFTER}
+    advice = _BROKEN if is_reset and not request.repeatable else _ADVICE.get(failure, _CHECK)
     return TransportError(
         f"no answer from {url.scheme}://{url.netloc.decode('ascii')} to {request.method} {url.path}: "
-        f"{str(error).rstrip('.') or type(error).__name__}. {_ADVICE.get(failure, _CHECK)}",
+        f"{str(error).rstrip('.') or type(error).__name__}. {advice}",
         maybe_arrived=leaves_open(failure),
         failure=failure,
         transient=may_pass(failure),

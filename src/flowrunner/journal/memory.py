@@ -12,7 +12,7 @@ from attrs import evolve
 
 from flowrunner.enums import RunState
 from flowrunner.journal.digests import Digests
-from flowrunner.journal.store import REFUSED_AGAIN, refuse_other, twin
+from flowrunner.journal.store import REFUSED_AGAIN, refuse_other, refuse_taken, twin
 from flowrunner.journal.values import Entry
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Memory:
         """As `Journal.resubmit`."""
         with self._held():
             known = self._entries[entry.key]
-            if known.attempts != entry.attempts or not _is_open(known):
+            if known.attempts != entry.attempts or not known.is_open:
                 return known
             again = evolve(known, attempts=known.attempts + 1, uncertain=None, absent_at=None, intended_at=self._now())
             return evolve(self._put(again if hint is None else evolve(again, hint=hint)), is_new=True)
@@ -84,22 +84,25 @@ class Memory:
         """As `Journal.uncertain`."""
         with self._held():
             known = self._entries[entry.key]
-            if _is_open(known):
+            if known.is_open:
                 self._put(evolve(known, uncertain=why))
 
     def absent(self, entry: Entry) -> None:
         """As `Journal.absent`."""
         with self._held():
             known = self._entries[entry.key]
-            if _is_open(known) and known.attempts == entry.attempts:
+            if known.is_open and known.attempts == entry.attempts:
                 self._put(evolve(known, absent_at=self._now()))
 
-    def changed(self, ref: RunRef, _status: RunStatus) -> None:
-        """As `Journal.changed`, as far as it settles which run a submission started."""
+    def settle(self, ref: RunRef) -> bool:
+        """As `Journal.settle`."""
         with self._held():
             known = self._entries.get(ref.key or "")
-            if known is not None and _is_open(known):
-                self._put(evolve(known, run_id=ref.id, uncertain=None))
+            if known is None or not known.is_open:
+                return False
+            refuse_taken(next((each for each in self._entries.values() if each.run_id == ref.id), None), ref)
+            self._put(evolve(known, run_id=ref.id, state=RunState.UNKNOWN, uncertain=None))
+        return True
 
     def find(self, _connection: str, key: str) -> Entry | None:
         """As `Journal.find`."""
@@ -121,10 +124,6 @@ class Memory:
     def _put(self, entry: Entry) -> Entry:
         self._entries[entry.key] = entry
         return entry
-
-
-def _is_open(entry: Entry) -> bool:
-    return entry.run_id is None and entry.ended_at is None
 
 
 def _entry_of(intent: Intent, number: int) -> Entry:

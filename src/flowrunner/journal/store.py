@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from flowrunner.journal.values import Change, Entry, Intent
     from flowrunner.models import RunRef, RunStatus
 
-__all__ = ["REFUSED_AGAIN", "Journal", "refuse_other", "twin"]
+__all__ = ["REFUSED_AGAIN", "Journal", "refuse_other", "refuse_taken", "twin"]
 
 WAIT: Final = 30.0
 """Seconds to wait for others. A transaction takes milliseconds: who has to wait that long waits for one that hangs."""
 KEPT_CHANGES: Final = 200
 """Of one submission."""
 REFUSED_AGAIN: Final = "the last request was refused; an earlier one may still arrive"
+OF_RUN: Final = "connection = ? AND run_id = ? AND key = coalesce(?, key) ORDER BY seq DESC"
+"""The submission that started a run, the latest first: a server that was restored gives an id again."""
 KEPT_REASON: Final = 1000
 """Characters of why a submission is uncertain."""
 
@@ -185,11 +187,37 @@ class Journal:
         it is, whatever a slower process says, unless it was LOST, or a success is found to be a failure.
         """
         with self._database.transaction(durable=False) as db:
-            # The latest: a server that was restored gives an id again.
-            where = "connection = ? AND run_id = ? AND key = coalesce(?, key) ORDER BY seq DESC"
-            known = first(db, where, ref.connection, ref.id, ref.key) or _adopted(db, ref)
+            known = first(db, OF_RUN, ref.connection, ref.id, ref.key)
             if known is not None:
                 _take(db, known, status, status.observed_at or self._now())
+
+    def settle(self, ref: RunRef) -> bool:
+        """Write that somebody has found out which run an open submission started: this one, whose key it bears.
+
+        When this returns, it is on the disk.
+
+        Returns:
+            Whether it was open. Nothing is written where it was not, or where no submission has the key.
+
+        Raises:
+            InvalidRequest: the run is that of another submission.
+        """
+        with self._database.transaction(durable=True) as db:
+            where = "connection = ? AND key = ? AND run_id IS NULL AND ended_at IS NULL"
+            known = first(db, where, ref.connection, ref.key)
+            if known is None:
+                return False
+            refuse_taken(first(db, "connection = ? AND run_id = ?", ref.connection, ref.id), ref)
+            db.execute(
+                "UPDATE entries SET run_id = ?, state = ?, uncertain = NULL WHERE seq = ?",
+                (text(ref.id), RunState.UNKNOWN, known.seq),
+            )
+        return True
+
+    def of_run(self, ref: RunRef) -> Entry | None:
+        """The submission that started a run."""
+        with self._database.reading() as db:
+            return first(db, OF_RUN, ref.connection, ref.id, ref.key)
 
     def find(self, connection: str, key: str) -> Entry | None:
         """The submission with this key."""
@@ -222,17 +250,6 @@ class Journal:
         return [change_of(row) for row in rows]
 
 
-def _adopted(db: sqlite3.Connection, ref: RunRef) -> Entry | None:
-    """The open submission that has no id, of which somebody has found out that this run is it; now it has the id."""
-    if ref.id is None:
-        return None
-    known = first(db, "connection = ? AND key = ? AND run_id IS NULL AND ended_at IS NULL", ref.connection, ref.key)
-    if known is None:
-        return None
-    db.execute("UPDATE entries SET run_id = ?, uncertain = NULL WHERE seq = ?", (text(ref.id), known.seq))
-    return entry_at(db, known.seq)
-
-
 def refuse_other(known: Entry, intent: Intent) -> None:
     """Raise if a key is known as that of something else."""
     if known.flow != intent.flow:
@@ -246,6 +263,16 @@ def refuse_other(known: Entry, intent: Intent) -> None:
         backend=known.backend,
         ref=known.ref,
     )
+
+
+def refuse_taken(owner: Entry | None, ref: RunRef) -> None:
+    """Raise if a run is that of a submission already, before it is taken for that of another."""
+    if owner is not None:
+        raise InvalidRequest(
+            f"run {ref.id!r} is the run of key {owner.key!r}, so it is not that of key {ref.key!r}: nothing was written"
+            " down; look for another candidate",
+            ref=ref,
+        )
 
 
 def twin(known: Entry, run_id: str) -> JournalError:

@@ -80,6 +80,11 @@ class Entry:
         return RunRef(self.connection, self.backend, self.flow, self.run_id, self.key)
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is still to be found out which run it started, if any."""
+        return self.run_id is None and self.ended_at is None
+
+    @property
     def is_refused(self) -> bool:
         """Whether the vendor started nothing. The key is free again."""
         return self.run_id is None and self.ended_at is not None

@@ -60,7 +60,7 @@ class Operations:
     ) -> None:
         self.context = Context(connection, backend, clock=clock, on_event=on_event)
         self.ledger = Ledger(self.context, journal)
-        self.runs = Runs(self.context, self.ledger.note)
+        self.runs = Runs(self.context, self.ledger)
         self.reconciling = Reconciling(self.context, self.runs, self.ledger)
         self.listing = Listing(self.context)
         self.files = Files(self.context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -18,7 +19,7 @@ from flowrunner.journal.store import refuse_other
 from flowrunner.journal.values import Change, Entry, Intent
 from flowrunner.journal.writer import OpenedOnce, Writer
 from flowrunner.models import RunStatus
-from flowrunner.operations.steps import ask
+from flowrunner.operations.steps import ask, pause
 from flowrunner.plans import call
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ MARGIN: Final = 300.0
 LONGEST_WAIT: Final = 8 * 24 * 3600.0
 """Seconds that a vendor may take for an answer at the end of the run, where the caller sets no limit."""
 LONGEST_KEY: Final = 200
+LOOK_AGAIN: Final = 0.2
+"""Seconds between two looks into the journal while another program submits the same key."""
 
 
 class Ledger:
@@ -90,7 +93,10 @@ class Ledger:
         """
         key = submission.key
         found = None if key is None else (yield from self._do(lambda: self._book.find(self._context.name, key)))
-        if key is None or found is None or found.is_refused:
+        if key is None or found is None:
+            return None
+        found = yield from self._answered(found)
+        if found.is_refused:
             return None
         refuse_other(found, (yield from self._do(lambda: self._intent(submission, key, None))))
         return self._settled(found)
@@ -112,11 +118,18 @@ class Ledger:
         if key is None and self._journal is None:
             return None
         fresh = key or secrets.token_hex(8)
-        entry = yield from self._do(lambda: self._book.intend(self._intent(submission, fresh, wait)))
-        if entry.is_new or self._settled(entry) is not None:
-            return entry
-        again = yield from self._do(lambda: self._book.resubmit(entry, self._hint(wait)))
-        return again if again.is_new else self._settled(again)
+        intent = yield from self._do(lambda: self._intent(submission, fresh, wait))
+        while True:
+            entry = yield from self._do(lambda: self._book.intend(intent))
+            if _is_sent_now(entry) and not entry.is_new:  # by somebody who was quicker
+                yield from self._answered(entry)
+                entry = yield from self._do(lambda: self._book.intend(intent))
+            if entry.is_new or self._settled(entry) is not None:
+                return entry
+            again = yield from self._do(partial(self._book.resubmit, entry, intent.hint))
+            if again.is_new or self._settled(again) is not None:
+                return again
+            # Somebody sent it again, and it came to nothing: the key is free once more.
 
     def _intent(self, submission: Submission, key: str, wait: float | None) -> Intent:
         return Intent(
@@ -150,7 +163,7 @@ class Ledger:
             return entry
         if entry.absent_at is not None or entry.is_refused:
             return None
-        awaited = ", or is still under way" if self.is_under_way(entry) else ""
+        awaited = ", or is still under way: then try again in a moment" if self.is_under_way(entry) else ""
         recover = "" if self._journal is None else ", or recover()"
         raise SubmissionUncertain(
             f"key {entry.key!r} was submitted before, and it is not known whether that started a run{awaited}. "
@@ -158,6 +171,14 @@ class Ledger:
             handle=entry.ref,
             ref=entry.ref,
         )
+
+    def _answered(self, entry: Entry) -> Operation[Entry]:
+        """What a key stands for when whoever submits it now has the answer; after a timeout, as it stands then."""
+        ends = self._context.monotonic() + self._context.settings.timeout
+        while _is_sent_now(entry) and self._context.monotonic() < ends:
+            yield from pause(LOOK_AGAIN)
+            entry = (yield from self._do(partial(self._book.find, self._context.name, entry.key))) or entry
+        return entry
 
     def is_under_way(self, entry: Entry) -> bool:
         """Whether who submitted it may still be about to send it, or be waiting for the answer."""
@@ -239,9 +260,9 @@ class Ledger:
         return (yield from self._do(read))
 
     def entry_of(self, ref: RunRef) -> Operation[Entry | None]:
-        """The submission that a reference without an id stands for."""
+        """The submission whose key a reference bears."""
         key = ref.key
-        return None if key is None else (yield from self._do(lambda: self._book.find(self._context.name, key)))
+        return None if key is None else (yield from self._do(lambda: self._book.find(ref.connection, key)))
 
     def absent(self, entry: Entry | None) -> Operation[None]:
         """Write down that the vendor shows no run of it; not while an answer may still come."""
@@ -256,10 +277,34 @@ class Ledger:
 
     def note(self, ref: RunRef, status: RunStatus) -> None:
         """Have it written down how a run stands; this does not wait."""
-        if self._writer is None:
-            self._memory.changed(ref, status)
-        else:
+        if self._writer is not None:
             self._writer.put(lambda journal: journal.changed(ref, status))
+
+    def settle(self, ref: RunRef) -> Operation[bool]:
+        """Take a run, which the vendor shows, for that of the key it bears; whether the key's submission was open.
+
+        When this returns it is written down. A key that has its run already costs no more than reading that.
+
+        Raises:
+            InvalidRequest: the run is that of another key.
+            JournalError: it cannot be read or written.
+        """
+        found = yield from self.entry_of(ref)
+        if found is None or not found.is_open:
+            return False
+        return (yield from self._do(lambda: self._book.settle(ref)))
+
+    def settled(self, ref: RunRef, status: RunStatus) -> Operation[None]:
+        """Write down how a run stands that was just taken for that of its key."""
+        journal = self._journal
+        if journal is not None:
+            yield from self._do(lambda: journal().changed(ref, status))
+
+    def is_lost(self, ref: RunRef) -> Operation[bool]:
+        """Whether it is written down that the vendor no longer knew a run."""
+        journal = self._journal
+        known = None if journal is None else (yield from self._do(lambda: journal().of_run(ref)))
+        return known is not None and known.state is RunState.LOST
 
     def close(self) -> None:
         """Wait until all is written, and close the journal."""
@@ -277,6 +322,11 @@ class Ledger:
 
     def _do(self, function: Callable[[], T]) -> Operation[T]:
         return (yield from ask(call(function)))
+
+
+def _is_sent_now(entry: Entry) -> bool:
+    """Whether a process that is known to live is about to send a submission, or waits for its answer."""
+    return entry.is_open and entry.uncertain is None and lives(entry.hint.get(SENDER, "")) is True
 
 
 def _kind_of(error: FlowrunnerError) -> str:

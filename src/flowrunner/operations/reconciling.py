@@ -97,8 +97,7 @@ class Reconciling:
         if entry is not None and entry.run_id is not None:  # somebody else has found it
             self._runs.found(record, entry.ref, None)
             return Reconciliation(ReconcileOutcome.FOUND, (record.ref,), self._context.now())
-        since = entry.intended_at if entry is not None else record.submitted_at
-        search = yield from self._search(record.ref.flow, None if since is None else since - SKEW)
+        search = yield from self._search(record.ref.flow, _since(record, entry))
         return (yield from self._judge(record, entry, search))
 
     def _search(self, flow: str, since: datetime | None) -> Operation[_Search]:
@@ -116,20 +115,27 @@ class Reconciling:
 
     def _judge(self, record: RunRecord, entry: Entry | None, search: _Search) -> Operation[Reconciliation]:
         as_of, key = self._context.now(), record.ref.key
-        bearing = [each for each in search.runs if key is not None and each.key == key]
+        record.candidates = ()
+        # One search serves many, and may reach further back than this one's.
+        since = _since(record, entry)
+        runs = [each for each in search.runs if _may_be(each, record.ref.flow, since)]
+        bearing = [each for each in runs if key is not None and each.key == key]
         if bearing:
             return (yield from self._found(record, entry, bearing, as_of))
         claimed = yield from self._ledger.claimed()
         # Who bears another key is another's; who shows none is so only if this submission has one to show.
-        fitting = [each for each in search.runs if not each.key and (each.key is None or key is None)]
+        fitting = [each for each in runs if not each.key and (each.key is None or key is None)]
         fitting = [each for each in fitting if each.id not in claimed]
         if fitting:
-            refs = tuple(self._ref_of(record, each) for each in fitting)
-            return Reconciliation(ReconcileOutcome.CANDIDATES, refs, as_of)
+            return self._candidates(record, _nearest_first(fitting, since), as_of)
         if not search.is_complete:
             return Reconciliation(ReconcileOutcome.UNKNOWABLE, (), as_of)
         yield from self._ledger.absent(entry)
         return Reconciliation(ReconcileOutcome.NOT_FOUND, (), as_of)
+
+    def _candidates(self, record: RunRecord, fitting: list[Listed], as_of: datetime) -> Reconciliation:
+        record.candidates = tuple((self._ref_of(record, each), self._runs.listed(each).status) for each in fitting)
+        return Reconciliation(ReconcileOutcome.CANDIDATES, tuple(ref for ref, _ in record.candidates), as_of)
 
     def _found(
         self, record: RunRecord, entry: Entry | None, bearing: list[Listed], as_of: datetime
@@ -147,6 +153,20 @@ class Reconciling:
 
     def _ref_of(self, record: RunRecord, listed: Listed) -> RunRef:
         return evolve(record.ref, id=listed.id)
+
+
+def _since(record: RunRecord, entry: Entry | None) -> datetime | None:
+    """Before this a run is not one of that submission; None where nobody knows when it was sent."""
+    submitted_at = record.submitted_at if entry is None else entry.intended_at
+    return None if submitted_at is None else submitted_at - SKEW
+
+
+def _nearest_first(runs: list[Listed], since: datetime | None) -> list[Listed]:
+    """By how far from the submission they were queued, as far as both is known; else as they were listed."""
+    if since is None:
+        return runs
+    submitted_at = since + SKEW
+    return sorted(runs, key=lambda each: abs(_started(each) - submitted_at))
 
 
 def _started(listed: Listed) -> datetime:

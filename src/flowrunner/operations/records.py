@@ -17,13 +17,13 @@ from flowrunner.operations.steps import ask
 from flowrunner.states import Track, absent, cancel_answered, changed, mismatched, reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from flowrunner.backend import Accepted, CancelAnswer, Listed, Outcome
     from flowrunner.journal.values import Change, Entry
     from flowrunner.models import RemoteFile, RunResult
     from flowrunner.operations.context import Context
+    from flowrunner.operations.ledger import Ledger
     from flowrunner.operations.steps import Operation
     from flowrunner.states import Observation
 
@@ -46,8 +46,11 @@ class RunRecord:
         uploads: files that were brought to the vendor for it.
         born: when we first heard of it, in monotonic seconds.
         submitted_at: the time of day at which it was submitted, where that was here.
+        is_settled: whether there is nothing to find out about its key; else the first look at it says that it is the
+            run of that key.
         outcome: its details, where the answer to the submission had them.
         result: read once.
+        candidates: the runs that may be it, with how they stood in the vendor's list.
     """
 
     def __init__(self, ref: RunRef, track: Track, *, born: float, expected_flow: str | None = None) -> None:
@@ -60,8 +63,10 @@ class RunRecord:
         self.uploads: tuple[RemoteFile, ...] = ()
         self.born = born
         self.submitted_at: datetime | None = None
+        self.is_settled = True
         self.outcome: Outcome | None = None
         self.result: RunResult | None = None
+        self.candidates: tuple[tuple[RunRef, RunStatus], ...] = ()
         self.lock = threading.Lock()
 
     @property
@@ -80,17 +85,19 @@ class Runs:
 
     Args:
         context: the connection.
-        note: has it written down how a run stands.
+        ledger: what is written down of them.
     """
 
-    def __init__(self, context: Context, note: Callable[[RunRef, RunStatus], None]) -> None:
+    def __init__(self, context: Context, ledger: Ledger) -> None:
         self._context = context
-        self._note = note
+        self._ledger = ledger
         self._uncertain: dict[RunRef, datetime] = {}
 
     def attach(self, ref: RunRef | str) -> RunRecord:
         """A run that was started before, or elsewhere; nothing is asked."""
         ref = RunRef.parse(ref) if isinstance(ref, str) else ref
+        if not isinstance(ref, RunRef):
+            raise InvalidRequest(f"{ref!r} is not a run reference: give a RunRef, or the text that str(run.ref) gives")
         here = self._context.name
         backend = self._context.backend
         if _place(ref.connection, backend.family) != _place(here, backend.family):
@@ -101,6 +108,7 @@ class Runs:
         track = Track(status=RunStatus(state=state))
         record = RunRecord(ref, track, born=self._context.monotonic(), expected_flow=ref.flow or None)
         record.submitted_at = self._uncertain.get(ref)
+        record.is_settled = ref.id is None or ref.key is None
         return record
 
     def uncertain(self, ref: RunRef, submitted_at: datetime) -> None:
@@ -168,10 +176,39 @@ class Runs:
         try:
             seen = yield from ask(self._context.backend.observe(ref, hold), retry=False, at_most=at_most)
         except RunNotFound:
-            if self._absent(record, asked_at):
+            if self._absent(record, asked_at) and not (yield from self._lost_before(record)):
                 raise
             return False
+        yield from self.shown(record, seen, asked_at)
+        return True
+
+    def shown(self, record: RunRecord, seen: Observation, asked_at: float) -> Operation[None]:
+        """Note that the vendor shows the run, and what it says about it.
+
+        What somebody attached by a key and an id, and is seen for the first time, is the run of that key from then on.
+
+        Raises:
+            InvalidRequest: it is the run of another key. Nothing is noted.
+        """
+        may_settle = not record.is_settled and _other_flow(record, seen) is None
+        is_news = may_settle and (yield from self._ledger.settle(record.ref))
+        if is_news:
+            self._context.emit(events.Submitted(connection=self._context.name, ref=record.ref))
         self.apply(record, seen, asked_at)
+        if is_news:
+            yield from self._ledger.settled(record.ref, record.status)
+        record.is_settled = True
+
+    def _lost_before(self, record: RunRecord) -> Operation[bool]:
+        """Whether a run that the vendor denies was LOST when it was seen last; then it is so again."""
+        if not (yield from self._ledger.is_lost(record.ref)):
+            return False
+        with record.lock:
+            old = record.track.status
+            lost = evolve(old, state=RunState.LOST, reason=None, observed_at=self._context.now())
+            record.track = evolve(record.track, status=lost)
+            new = self._noted(record, old)
+        self._tell(record.ref, old, new, ())
         return True
 
     def apply(self, record: RunRecord, seen: Observation, asked_at: float, *, quietly: bool = False) -> None:
@@ -180,8 +217,8 @@ class Runs:
         seen = record.hidden.observation(self._context.masker.observation(seen))
         with record.lock:
             old = record.track.status
-            if seen.flow and record.expected_flow and seen.flow != record.expected_flow:
-                record.track, anomaly = mismatched(record.track, seen.flow, record.expected_flow, observed_at=now)
+            if (other := _other_flow(record, seen)) is not None:
+                record.track, anomaly = mismatched(record.track, *other, observed_at=now)
             else:
                 record.expected_flow = record.expected_flow or seen.flow
                 record.track, anomaly = reduce(
@@ -228,7 +265,7 @@ class Runs:
         if not new.recognized and new.vendor_status is not None and new.vendor_status != old.vendor_status:
             self._context.emit(events.UnknownWord(connection=where, ref=ref, word=new.vendor_status))
         self._context.emit(events.StatusChanged(connection=where, ref=ref, old=old, new=new))
-        self._note(ref, new)
+        self._ledger.note(ref, new)
 
 
 def with_id(ref: RunRef) -> RunRef:
@@ -240,6 +277,12 @@ def with_id(ref: RunRef) -> RunRef:
     if ref.id is None:
         raise InvalidRequest(f"{ref} has no id: it is not known whether the vendor started this run")
     return ref
+
+
+def _other_flow(record: RunRecord, seen: Observation) -> tuple[str, str] | None:
+    """The flow that the vendor shows under the id, and the run's, where they differ."""
+    shown, expected = seen.flow, record.expected_flow
+    return (shown, expected) if shown and expected and shown != expected else None
 
 
 def _place(connection: str, family: str) -> str:

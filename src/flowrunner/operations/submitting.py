@@ -162,7 +162,7 @@ class Submitting:
             accepted = yield from ask(plan)
         except SubmissionUncertain as error:
             hidden.error(error)
-            error.handle = ref
+            error.handle = error.ref = ref
             self._runs.uncertain(ref, sent_at)
             yield from self._ledger.uncertain(entry, error)
             raise

@@ -195,14 +195,14 @@ class Together:
             asked_at = self._context.monotonic()
             page = yield from ask(self._context.backend.list_runs(query, cursor), retry=False)
             for listed in page.items:
-                self._note(missing.pop(listed.id, None), listed, asked_at)
+                yield from self._note(missing.pop(listed.id, None), listed, asked_at)
             cursor = page.next
             if cursor is None or not missing:
                 return
 
-    def _note(self, found: _Pending | None, listed: Listed, asked_at: float) -> None:
+    def _note(self, found: _Pending | None, listed: Listed, asked_at: float) -> Operation[None]:
         if found is not None:
-            self._runs.apply(found.record, listed.observation, asked_at)
+            yield from self._runs.shown(found.record, listed.observation, asked_at)
             found.due = asked_at + pause_after(asked_at - found.record.born, self._context.settings)
 
     # When it does not go as it should
