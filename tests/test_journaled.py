@@ -13,7 +13,7 @@ import pytest
 from attrs import evolve
 
 from flowrunner import events
-from flowrunner.backend import labelled
+from flowrunner.backend import Submission, labelled
 from flowrunner.config import resolve
 from flowrunner.enums import ReconcileOutcome, RunState
 from flowrunner.errors import (
@@ -946,6 +946,17 @@ def test_a_payload_that_vanishes_is_no_uncertainty(case, tmp_path, monkeypatch):
         client.submit(FLOW, payload=payload, options=options, key=KEY)
     assert case.submissions() == 0
     assert case.journal().open_entries(client.name) == []
+
+
+def test_the_path_of_a_payload_as_text_is_its_path(case, tmp_path):
+    """What counts for a key is what is in the file: the same path is another submission when its content is another."""
+    payload = tmp_path / "data.gml"
+    payload.write_text("x")
+    client = case.client()
+    digest = client._operations.ledger._digest
+    as_text, as_path = (digest(Submission(FLOW, payload=given)) for given in (str(payload), payload))
+    payload.write_text("y")
+    assert as_text == as_path != digest(Submission(FLOW, payload=str(payload)))
 
 
 # A journal that fails

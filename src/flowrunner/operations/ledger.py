@@ -121,7 +121,7 @@ class Ledger:
         intent = yield from self._do(lambda: self._intent(submission, fresh, wait))
         while True:
             entry = yield from self._do(lambda: self._book.intend(intent))
-            if _is_sent_now(entry) and not entry.is_new:  # by somebody who was quicker
+            if not entry.is_new and (yield from self._is_sent_now(entry)):  # by somebody who was quicker
                 yield from self._answered(entry)
                 entry = yield from self._do(lambda: self._book.intend(intent))
             if entry.is_new or self._settled(entry) is not None:
@@ -175,10 +175,16 @@ class Ledger:
     def _answered(self, entry: Entry) -> Operation[Entry]:
         """What a key stands for when whoever submits it now has the answer; after a timeout, as it stands then."""
         ends = self._context.monotonic() + self._context.settings.timeout
-        while _is_sent_now(entry) and self._context.monotonic() < ends:
+        while (yield from self._is_sent_now(entry)) and self._context.monotonic() < ends:
             yield from pause(LOOK_AGAIN)
             entry = (yield from self._do(partial(self._book.find, self._context.name, entry.key))) or entry
         return entry
+
+    def _is_sent_now(self, entry: Entry) -> Operation[bool]:
+        """Whether a process that is known to live is about to send a submission, or waits for its answer."""
+        if not entry.is_open or entry.uncertain is not None:
+            return False
+        return (yield from self._do(lambda: lives(entry.hint.get(SENDER, "")) is True))
 
     def is_under_way(self, entry: Entry) -> bool:
         """Whether who submitted it may still be about to send it, or be waiting for the answer."""
@@ -322,11 +328,6 @@ class Ledger:
 
     def _do(self, function: Callable[[], T]) -> Operation[T]:
         return (yield from ask(call(function)))
-
-
-def _is_sent_now(entry: Entry) -> bool:
-    """Whether a process that is known to live is about to send a submission, or waits for its answer."""
-    return entry.is_open and entry.uncertain is None and lives(entry.hint.get(SENDER, "")) is True
 
 
 def _kind_of(error: FlowrunnerError) -> str:
