@@ -9,6 +9,7 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -25,6 +26,18 @@ settings.register_profile(
 settings.load_profile(os.environ.get("FLOWRUNNER_FUZZ") or "short")
 
 START = datetime(2025, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _trusts():
+    """Read once whom to trust: the tests' own httpx clients ask simulators, and it takes longer than most tests do."""
+    trusted = httpx.create_ssl_context()
+
+    def create(verify=True, **more):
+        return trusted if verify is True else httpx.create_ssl_context(verify=verify, **more)
+
+    with patch.object(httpx._transports.default, "create_ssl_context", create):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -954,9 +954,9 @@ def test_the_path_of_a_payload_as_text_is_its_path(case, tmp_path):
     payload.write_text("x")
     client = case.client()
     digest = client._operations.ledger._digest
-    as_text, as_path = (digest(Submission(FLOW, payload=given)) for given in (str(payload), payload))
+    as_text, as_path = (digest(Submission(flow=FLOW, payload=given)) for given in (str(payload), payload))
     payload.write_text("y")
-    assert as_text == as_path != digest(Submission(FLOW, payload=str(payload)))
+    assert as_text == as_path != digest(Submission(flow=FLOW, payload=str(payload)))
 
 
 # A journal that fails
