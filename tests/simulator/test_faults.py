@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 import time
@@ -543,6 +544,19 @@ def test_a_restart(simulator, api, fail, jobs, statuses):
 
     assert statuses == [api.get(f"{JOBS}/{job_id}").status_code for job_id in ids]
     assert submit(api).json()["id"] == 4
+
+
+def test_a_server_that_is_down_goes_down_no_further(simulator, api, fail):
+    """Of two requests at once that restart it, the first decides for how long."""
+    fail("restart", lasts=5)
+    with pytest.raises(httpx.TransportError):
+        submit(api)
+    server = simulator._server
+    asyncio.run_coroutine_threadsafe(server.go_down(60), server._loop).result(5)
+
+    simulator.clock.advance(5)
+    assert simulator.wait_until_listening()
+    assert submit(api).status_code == 202
 
 
 def test_a_restart_may_lose_what_it_has_just_accepted(simulator, api, fail):
