@@ -1638,11 +1638,30 @@ async def test_so_many_held_requests(connected, vendor, clock):
 # Events, capabilities, calls
 
 
-def test_lines_that_are_all_there_are_taken_by_both_clients(case, monkeypatch):
+class BothWays:
+    """Lines that either client takes as it likes, and nothing more."""
+
+    def __init__(self, lines):
+        self._lines = iter(lines)
+
+    def __iter__(self):
+        return self._lines
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        for line in self._lines:
+            return line
+        raise StopAsyncIteration
+
+
+@pytest.mark.parametrize("kind", [iter, BothWays])
+def test_lines_that_are_all_there_are_taken_by_both_clients(case, monkeypatch, kind):
     """A backend need not know which client asks: plain lines do for either, empty ones among them."""
 
     def logs(_backend, _ref):
-        return iter(["first", "", "last"])
+        return kind(["first", "", "last"])
         yield
 
     monkeypatch.setattr(FmeFlowV4, "logs", logs)

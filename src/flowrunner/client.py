@@ -5,8 +5,7 @@ The sync and the async classes stand side by side and differ in `await` alone; r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -855,15 +854,17 @@ class AsyncRun(_RunBase):
     async def logs(self) -> AsyncIterator[str]:
         """As `Run.logs`."""
         lines: Any = await self._perform(self._operations.results.logs(self._record))
+        if not isinstance(lines, AsyncIterator):
+            lines = _in_threads(lines)
         try:
-            if not isinstance(lines, AsyncIterator):
-                lines = _in_threads(lines)
-            async with aclosing(lines):
-                async for line in lines:
-                    yield line
+            async for line in lines:
+                yield line
         except FlowrunnerError as error:
             self._operations.context.located(error, self.ref)
             raise
+        finally:
+            if isinstance(lines, AsyncGenerator):  # others need not be closed
+                await lines.aclose()
 
     @property
     def _operations(self) -> Operations:
