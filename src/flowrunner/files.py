@@ -33,7 +33,7 @@ class Partial:
 
     def write(self, chunk: bytes) -> None:
         """Append to the file."""
-        assert self._file is not None, "it is written inside the block"  # noqa: S101
+        assert self._file is not None, "it is written inside the block"  # noqa: S101 - for mypy
         self._file.write(chunk)
 
     def __exit__(

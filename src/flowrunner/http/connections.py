@@ -43,8 +43,9 @@ class _Idle(Generic[T]):
         with self._lock:
             if not (usable and self._keep):
                 return [one]
-            self._stack.append((self._now(), one))
-            old = sum(self._now() - since > KEPT for since, _ in self._stack)
+            now = self._now()
+            self._stack.append((now, one))
+            old = sum(now - since > KEPT for since, _ in self._stack)
             unused, self._stack = self._stack[:old], self._stack[old:]
         return [each for _, each in unused]
 

@@ -27,7 +27,7 @@ class FollowingRules(Scenario):
         for word in self.final_words():
             with self.world() as world:
                 run = self.shown(world, world.client(), self.live_word())
-                world.clock.after(25, lambda word=word, run=run, world=world: world.server.show(run.id, word=word))  # type: ignore[misc]
+                world.clock.after(25, lambda word=word, run=run, world=world: world.server.show(run.id, word=word))  # type: ignore[misc] # mypy infers no lambda with defaults
                 ended = self._waited(run)
                 meaning = self.meanings()[word]
                 expected = ENDS.get(meaning.state) if meaning and meaning.state else None
@@ -57,7 +57,7 @@ class FollowingRules(Scenario):
 
     def _shown_in_turn(self, world: World, run_id: str, words: list[str]) -> None:
         for number, word in enumerate(words):
-            world.clock.after(30 * (number + 1), lambda word=word: world.server.show(run_id, word=word))  # type: ignore[misc]
+            world.clock.after(30 * (number + 1), lambda word=word: world.server.show(run_id, word=word))  # type: ignore[misc] # mypy infers no lambda with defaults
 
     def _ends_for_a_person(self, word: str, reason: WaitReason | None) -> None:
         with self.world() as world:

@@ -74,8 +74,8 @@ def proves(rule: str) -> Callable[[Test], Test]:
             except Exception as error:  # noqa: BLE001 - whatever it is, the test fails with it
                 raise _unexpected(rule, error) from _of_the_author(error)
 
-        run.rule = rule  # type: ignore[attr-defined]
-        return run  # type: ignore[return-value]
+        run.rule = rule  # type: ignore[attr-defined] # a function has it as an attribute
+        return run  # type: ignore[return-value] # which the caller reads there
 
     return decorate
 
