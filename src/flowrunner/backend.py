@@ -17,8 +17,10 @@ from urllib.parse import quote, unquote
 
 from attrs import NOTHING, Attribute, Factory, field, fields, frozen
 
+from flowrunner.enums import RunState
 from flowrunner.errors import UnsupportedOperation, UnsupportedOption
 from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health, RemoteFile, RunRef, SubmitOptions
+from flowrunner.plans import Page
 from flowrunner.secret import Secret
 from flowrunner.states import Meaning, Observation, fold
 
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from flowrunner.enums import CancelOutcome, RunState
+    from flowrunner.enums import CancelOutcome
     from flowrunner.models import Progress
-    from flowrunner.plans import FileBody, Lines, Page, Plan
+    from flowrunner.plans import FileBody, Lines, Plan
 
 __all__ = [
     "BACKEND_API",
@@ -43,6 +45,7 @@ __all__ = [
     "Prompt",
     "RunQuery",
     "Settings",
+    "Sighting",
     "Submission",
     "Upload",
     "key_in",
@@ -258,6 +261,41 @@ class Listed:
     key: str | None = None
 
 
+class Sighting:
+    """A run in a page of many, read only as far as it takes to see whether there is news of it.
+
+    A page has a thousand of them and most say what was known: only what says something else is read as a whole.
+
+    Args:
+        id: the vendor's id.
+        word: the status word as written; None where there is none.
+        message: what the vendor says.
+        progress: 0.0 to 1.0.
+        read: reads the run as a whole; without asking anybody, and at most once.
+    """
+
+    __slots__ = ("_read", "id", "message", "progress", "word")
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the name it has everywhere
+        word: str | None,
+        message: str | None = None,
+        progress: float | None = None,
+        *,
+        read: Callable[[], Observation],
+    ) -> None:
+        self.id = id
+        self.word = word
+        self.message = message
+        self.progress = progress
+        self._read = read
+
+    def observation(self) -> Observation:
+        """All that the page says of the run."""
+        return self._read()
+
+
 @frozen(kw_only=True)
 class RunQuery:
     """Which runs to list.
@@ -282,6 +320,12 @@ class RunQuery:
 def _ended_before(moment: datetime, listed: Listed) -> bool:
     seen = listed.observation
     return seen.finished_at is not None and seen.finished_at < moment
+
+
+LIVE: Final = frozenset({RunState.QUEUED, RunState.RUNNING, RunState.WAITING})
+"""The states of a run that goes on, as far as vendors have words for them ..."""
+ENDED: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
+"""... and of one that has ended."""
 
 
 def labelled(text: str | None, key: str | None) -> str | None:
@@ -474,9 +518,6 @@ class Backend:
     def list_runs(self, query: RunQuery, cursor: Any = None) -> Plan[Page[Listed]]:
         """One page of runs, newest first (LIST_RUNS). `cursor` is the `next` of the page before.
 
-        With BULK, many runs are followed by it: those of live states, and those of final ones since some moment, in
-        pages as large as the vendor gives.
-
         With RECONCILE, a run whose submission is uncertain is looked for here: by `Listed.key` where the vendor carries
         keys, else by flow and time, so the runs show when they were queued, started or ended.
 
@@ -484,6 +525,20 @@ class Backend:
             InvalidRequest: the query names no flow, and the vendor lists the runs of one flow at a time.
         """
         raise self._lacks(Capability.LIST_RUNS)
+
+    def observe_many(self, *, ended: bool, cursor: Any = None) -> Plan[Page[Sighting]]:
+        """One page of all runs the vendor shows, to look at many at once (BULK).
+
+        Without one of its own, a backend has its lists of runs read for it. One of its own reads of each run no more
+        than a `Sighting` needs, in pages as large as the vendor gives.
+
+        Args:
+            ended: those that have ended, the one that ended last first; else those that have not, in any order.
+            cursor: the `next` of the page before.
+        """
+        query = RunQuery(states=ENDED if ended else LIVE)
+        page = yield from self.list_runs(query, cursor)
+        return Page(tuple(_sighting(listed) for listed in page.items), page.next)
 
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
         """One page of flows (LIST_FLOWS)."""
@@ -507,6 +562,11 @@ class Backend:
 
     def _lacks(self, capability: Capability) -> UnsupportedOperation:
         return UnsupportedOperation(f"backend {self.name!r} has no {capability}", backend=self.name)
+
+
+def _sighting(listed: Listed) -> Sighting:
+    seen = listed.observation
+    return Sighting(listed.id, seen.word, seen.message, seen.progress, read=lambda: seen)
 
 
 def _no_details() -> Plan[Outcome]:
