@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import multiprocessing
 import os
+import random
 import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -105,6 +108,20 @@ class FastClock:
     async def asleep(self, seconds: float) -> None:
         """Suspend this task."""
         await asyncio.sleep(seconds / self._speed)
+
+    def rest(self, seconds: float, news: threading.Event) -> None:
+        """Block this thread until there is news."""
+        news.wait(None if seconds == math.inf else seconds / self._speed)
+
+    async def arest(self, seconds: float, news: asyncio.Event) -> None:
+        """As `rest`, of this task."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if seconds == math.inf else seconds / self._speed):
+                await news.wait()
+
+    def chance(self) -> float:
+        """A number from 0 to 1."""
+        return random.random()
 
 
 class InThreads:

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -86,6 +87,28 @@ class FakeClock:
         """As `sleep`."""
         self.sleep(seconds)
         await asyncio.sleep(0)
+
+    def rest(self, seconds: float, news: threading.Event) -> None:
+        """Let time pass, unless there is news."""
+        if seconds == math.inf:
+            news.wait()
+        elif not news.is_set():
+            self.sleep(seconds)
+
+    async def arest(self, seconds: float, news: asyncio.Event) -> None:
+        """As `rest`; what can be done at once by others is done first."""
+        for _ in range(50):
+            await asyncio.sleep(0)
+            if news.is_set():
+                return
+        if seconds == math.inf:
+            await news.wait()
+        else:
+            self.sleep(seconds)
+
+    def chance(self) -> float:
+        """Nothing is left to chance."""
+        return 0.0
 
 
 class Vendor:

@@ -19,7 +19,7 @@ from flowrunner.errors import (
     WaitTimeout,
 )
 from flowrunner.models import RunRef
-from flowrunner.operations import together
+from flowrunner.operations import rounds
 
 FLOW = "Samples/x.fmw"
 FINAL = ("success", "failure", "cancelled")
@@ -149,7 +149,7 @@ def test_what_no_list_shows_is_looked_at(case):
 
 def test_a_list_of_others_has_an_end(case, monkeypatch):
     """Of a list that is full of other runs, so many pages are read; whatever they do not show is looked at."""
-    monkeypatch.setattr(together, "PAGES", 2)
+    monkeypatch.setattr(rounds, "PAGES", 2)
     client = case.client()
     runs = case.runs(client, *[100] * 30)
     for number in range(31, 2531):

@@ -6,6 +6,7 @@ The sync and the async classes stand side by side and differ in `await` alone; r
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -14,11 +15,12 @@ from attrs import asdict
 
 from flowrunner.clock import SystemClock
 from flowrunner.drive import adrive, drive
-from flowrunner.errors import FlowrunnerError, InvalidRequest
+from flowrunner.errors import ClientClosed, FlowrunnerError, InvalidRequest
 from flowrunner.models import Artifact, AsyncArtifact, MapItem
 from flowrunner.operations import Operations
+from flowrunner.operations.following import CLOSED
 from flowrunner.operations.listing import Selection
-from flowrunner.operations.steps import Ask
+from flowrunner.operations.steps import Ask, Attend
 from flowrunner.plans import Request
 from flowrunner.retries import Budget
 
@@ -134,10 +136,12 @@ class Client(_ClientBase):
         journal: Callable[[], Journal] | None = None,
         session: Callable[..., HttpSession] | None = None,
     ) -> None:
+        from flowrunner.follower import Follower
         from flowrunner.http import HttpSession
 
         super().__init__(connection, on_event=on_event, clock=clock, artifact=self._artifact, journal=journal)
         self._session: HttpSession = (session or HttpSession)(**self._session_arguments())
+        self._follower = Follower(self._operations.following, self._perform, self._clock)
 
     def submit(
         self,
@@ -296,8 +300,9 @@ class Client(_ClientBase):
         together = self._locally(lambda: self._operations.together(mine, timeout))
 
         def completed() -> Iterator[Run]:
-            while (record := self._perform(together.next())) is not None:
-                yield from mine[record]
+            with closing(together):
+                while (record := self._perform(together.next_record())) is not None:
+                    yield from mine[record]
 
         return completed()
 
@@ -328,12 +333,13 @@ class Client(_ClientBase):
         mapped = self._locally(lambda: self._operations.mapped(flow, max_in_flight))
 
         def items() -> Iterator[MapItem]:
-            for index, parameters in enumerate(parameter_sets):
-                yield from self._item(mapped.start(index, parameters))
-                if mapped.is_full:  # before another set is taken
-                    yield from self._item(mapped.next())
-            while ended := list(self._item(mapped.next())):
-                yield from ended
+            with closing(mapped):
+                for index, parameters in enumerate(parameter_sets):
+                    yield from self._item(mapped.start(index, parameters))
+                    if mapped.is_full:  # before another set is taken
+                        yield from self._item(mapped.next())
+                while ended := list(self._item(mapped.next())):
+                    yield from ended
 
         return items()
 
@@ -359,6 +365,7 @@ class Client(_ClientBase):
 
     def close(self) -> None:
         """Close the connections and the journal; runs go on at the vendor. Closing twice does no harm."""
+        self._operations.following.close(ClientClosed(CLOSED))
         self._session.close()
         self._operations.ledger.close()
 
@@ -386,15 +393,18 @@ class Client(_ClientBase):
         return self._perform(self._operations.files.download_artifact(artifact, to, progress))
 
     def _perform(self, operation: Operation[T], ref: RunRef | None = None) -> T:
+        self._follower.forked()
         try:
             return drive(operation, self._step)
         except FlowrunnerError as error:
             self._operations.context.located(error, ref)
             raise
 
-    def _step(self, step: Ask[Any] | Pause) -> Any:
+    def _step(self, step: Ask[Any] | Attend | Pause) -> Any:
         if isinstance(step, Ask):
             return drive(step.plan, partial(self._send, self._limits(step)))
+        if isinstance(step, Attend):
+            return self._follower.attend(step.crowd)
         return self._clock.sleep(step.seconds)
 
     def _send(self, limits: Mapping[str, Any], step: Step) -> Any:
@@ -406,7 +416,10 @@ class Client(_ClientBase):
 class _RunBase:
     """What both kinds of run share: what is known, without asking."""
 
-    def __init__(self, record: RunRecord) -> None:
+    __slots__ = ("__weakref__", "_client", "_record")
+
+    def __init__(self, client: Any, record: RunRecord) -> None:
+        self._client = client
         self._record = record
 
     def __repr__(self) -> str:
@@ -440,15 +453,14 @@ class _RunBase:
     @property
     def history(self) -> tuple[RunStatus, ...]:
         """What was known, one entry a change, oldest first; the last 200."""
-        return tuple(self._record.history)
+        return self._record.history
 
 
 class Run(_RunBase):
     """A run: follow it, cancel it, read what it made."""
 
-    def __init__(self, client: Client, record: RunRecord) -> None:
-        super().__init__(record)
-        self._client = client
+    __slots__ = ()
+    _client: Client
 
     def refresh(self) -> RunStatus:
         """Look once.
@@ -591,10 +603,12 @@ class AsyncClient(_ClientBase):
         journal: Callable[[], Journal] | None = None,
         session: Callable[..., AsyncHttpSession] | None = None,
     ) -> None:
+        from flowrunner.async_follower import AsyncFollower
         from flowrunner.http import AsyncHttpSession
 
         super().__init__(connection, on_event=on_event, clock=clock, artifact=self._artifact, journal=journal)
         self._session: AsyncHttpSession = (session or AsyncHttpSession)(**self._session_arguments())
+        self._follower = AsyncFollower(self._operations.following, self._perform, self._clock)
 
     async def submit(
         self,
@@ -684,9 +698,10 @@ class AsyncClient(_ClientBase):
         together = self._locally(lambda: self._operations.together(mine, timeout))
 
         async def completed() -> AsyncIterator[AsyncRun]:
-            while (record := await self._perform(together.next())) is not None:
-                for run in mine[record]:
-                    yield run
+            with closing(together):
+                while (record := await self._perform(together.next_record())) is not None:
+                    for run in mine[record]:
+                        yield run
 
         return completed()
 
@@ -714,16 +729,17 @@ class AsyncClient(_ClientBase):
 
         async def items() -> AsyncIterator[MapItem]:
             index = 0
-            async for parameters in _asynchronously(parameter_sets):
-                async for item in self._item(mapped.start(index, parameters)):
-                    yield item
-                if mapped.is_full:
-                    async for item in self._item(mapped.next()):
+            with closing(mapped):
+                async for parameters in _asynchronously(parameter_sets):
+                    async for item in self._item(mapped.start(index, parameters)):
                         yield item
-                index += 1
-            while ended := [item async for item in self._item(mapped.next())]:
-                for item in ended:
-                    yield item
+                    if mapped.is_full:
+                        async for item in self._item(mapped.next()):
+                            yield item
+                    index += 1
+                while ended := [item async for item in self._item(mapped.next())]:
+                    for item in ended:
+                        yield item
 
         return items()
 
@@ -744,6 +760,7 @@ class AsyncClient(_ClientBase):
         """As `Client.close`."""
         import asyncio
 
+        self._follower.close()
         await self._session.close()
         await asyncio.to_thread(self._operations.ledger.close)
 
@@ -778,9 +795,11 @@ class AsyncClient(_ClientBase):
             self._operations.context.located(error, ref)
             raise
 
-    async def _step(self, step: Ask[Any] | Pause) -> Any:
+    async def _step(self, step: Ask[Any] | Attend | Pause) -> Any:
         if isinstance(step, Ask):
             return await adrive(step.plan, partial(self._send, self._limits(step)))
+        if isinstance(step, Attend):
+            return await self._follower.attend(step.crowd)
         return await self._clock.asleep(step.seconds)
 
     async def _send(self, limits: Mapping[str, Any], step: Step) -> Any:
@@ -802,9 +821,8 @@ async def _in_threads(lines: Iterator[str]) -> AsyncIterator[str]:
 class AsyncRun(_RunBase):
     """As `Run`, of an `AsyncClient`."""
 
-    def __init__(self, client: AsyncClient, record: RunRecord) -> None:
-        super().__init__(record)
-        self._client = client
+    __slots__ = ()
+    _client: AsyncClient
 
     async def refresh(self) -> RunStatus:
         """As `Run.refresh`."""
@@ -818,9 +836,17 @@ class AsyncRun(_RunBase):
         raise_on_failure: bool = True,
     ) -> RunResult:
         """As `Run.wait`. Cancelling the task that waits leaves the run as it is."""
-        results = self._operations.results
-        deadline = self._locally(lambda: results.deadline(timeout))
-        return await self._perform(results.wait(self._record, deadline, until, raise_on_failure=raise_on_failure))
+        # Ten thousand tasks may rest here, so nothing is between this frame and what it awaits.
+        follower, results = self._client._follower, self._operations.results  # noqa: SLF001 - as above
+        told = follower.told()
+        wait = self._locally(partial(results.waiting, self._record, timeout, until, told))
+        if wait is not None:
+            try:
+                follower.start()
+                await told
+            finally:
+                results.leave(wait)
+        return await self._perform(results.conclude(self._record, wait, until, raise_on_failure=raise_on_failure))
 
     def watch(
         self,

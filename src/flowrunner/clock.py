@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import random
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    import threading
 
 __all__ = ["Clock", "SystemClock"]
 
@@ -28,6 +35,18 @@ class Clock(Protocol):
         """Suspend this task."""
         ...
 
+    def rest(self, seconds: float, news: threading.Event) -> None:
+        """Block this thread until there is news, or for so many seconds; these may be without end."""
+        ...
+
+    async def arest(self, seconds: float, news: asyncio.Event) -> None:
+        """As `rest`, of this task."""
+        ...
+
+    def chance(self) -> float:
+        """A number from 0 to 1, another one each time, by which what would happen at once is spread."""
+        ...
+
 
 class SystemClock:
     """The machine's own time."""
@@ -49,3 +68,19 @@ class SystemClock:
         import asyncio
 
         await asyncio.sleep(seconds)
+
+    def rest(self, seconds: float, news: threading.Event) -> None:
+        """Block this thread until there is news, or for so many seconds; these may be without end."""
+        news.wait(None if seconds == math.inf else seconds)
+
+    async def arest(self, seconds: float, news: asyncio.Event) -> None:
+        """As `rest`, of this task."""
+        import asyncio
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if seconds == math.inf else seconds):
+                await news.wait()
+
+    def chance(self) -> float:
+        """A number from 0 to 1, another one each time, by which what would happen at once is spread."""
+        return random.random()  # noqa: S311 - nobody has to be unable to guess it

@@ -1,110 +1,736 @@
-"""When to look at a run again, and when to give up. Pure: time comes in as an argument."""
+"""The scheduler: who waits for which run, and what is asked next, and when. Pure: time comes in as an argument.
+
+All waits of a client share one `Schedule`. Whoever has a thread, or a task, to spare asks it for the next job: a look at
+one run, or a round through the vendor's lists, by which any number of runs is looked at in a few pages. What is found
+out is told to the schedule, which tells those who wait.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import threading
+from collections import deque
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from flowrunner.errors import (
-    ClientClosed,
-    ConfigError,
-    InvalidRequest,
-    JournalError,
-    RunNotFound,
-    UnsupportedOperation,
-)
-from flowrunner.retries import TABLE, Action, RequestKind, failure_in
+from attrs import frozen
+
+from flowrunner.backend import Capability
+from flowrunner.enums import RunState
+from flowrunner.polling import Contact, Trust, pause_after
+from flowrunner.states import Glimpse
 
 if TYPE_CHECKING:
-    from flowrunner.backend import Settings
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    from flowrunner.backend import Backend, Sighting
     from flowrunner.errors import FlowrunnerError
+    from flowrunner.models import RunStatus
+    from flowrunner.operations.records import RunRecord
 
-__all__ = ["Contact", "HoldTrust", "ends_following", "pause_after"]
+__all__ = ["GRACE", "Crowd", "Deadline", "Followed", "Job", "Look", "Round", "Schedule", "Wait"]
 
-SHARE_OF_AGE: Final = 0.1
-"""A run that is as old as ten of these is looked at again after one: seen late by a tenth of its length, at most."""
-
-NO_FAILED_LOOK: Final = (
-    ClientClosed,
-    ConfigError,
-    InvalidRequest,
-    JournalError,
-    RunNotFound,
-    UnsupportedOperation,
-)
-"""What is not about a request that failed: an answer about the run, or our own mistake."""
+FEW: Final = 20
+"""So many runs are looked at one by one."""
+GRACE: Final = 5.0
+"""Seconds by which a look may outlast the wait it is made for, so that `wait(timeout=0)` still gets an answer."""
+SINGLY: Final = 2
+"""So many runs that a list does not show are looked at one by one: that costs no more than another list."""
+NEVER: Final = float("-inf")
+ENDLESS: Final = float("inf")
 
 
-def pause_after(age: float, settings: Settings) -> float:
-    """Seconds until the next look at a run of this age (in seconds)."""
-    return min(max(SHARE_OF_AGE * age, settings.poll_min), settings.poll_max)
+@frozen
+class Deadline:
+    """When a wait is over.
 
-
-def ends_following(error: FlowrunnerError) -> bool:
-    """Whether a failed look is one that looking again cannot mend."""
-    failure = failure_in(error)
-    if failure is None or isinstance(error, RunNotFound):
-        return isinstance(error, NO_FAILED_LOOK)
-    return TABLE[RequestKind.LOOK, failure].action is not Action.LATER
-
-
-class Contact:
-    """How long the vendor has not been heard of, while a run is followed.
-
-    Args:
-        budget: seconds from the first failed look on that are borne without a readable answer.
+    Attributes:
+        length: seconds that the caller gave; None waits without end.
+        started: when it began, in monotonic seconds.
     """
 
-    def __init__(self, budget: float) -> None:
-        self._budget = budget
-        self._since = 0.0
-        self.failures = 0
+    length: float | None
+    started: float
 
-    def succeeded(self) -> bool:
-        """Note a readable answer; whether it ends a time without."""
-        was_lost, self.failures = self.failures > 0, 0
-        return was_lost
+    @property
+    def moment(self) -> float:
+        """When that is, in monotonic seconds."""
+        return ENDLESS if self.length is None else self.started + self.length
 
-    def failed(self, now: float) -> bool:
-        """Note a failed look, in monotonic seconds; whether the budget is used up."""
-        if not self.failures:
-            self._since = now
-        self.failures += 1
-        return now - self._since >= self._budget
-
-    def pause(self, settings: Settings, retry_after: float | None) -> float:
-        """Seconds until the next try: longer with each failure, and never sooner than the vendor wants."""
-        backoff = settings.poll_min * 2.0 ** min(self.failures - 1, 16)
-        return max(min(backoff, settings.poll_max), retry_after or 0.0)
+    @property
+    def latest(self) -> float:
+        """When it is over even if a look is still under way."""
+        return self.moment + GRACE
 
 
-class HoldTrust:
-    """Whether it makes sense to ask the vendor to hold requests: some do not, and some proxies cut what is held.
+class Told(Protocol):
+    """Who is told when a wait is over."""
 
-    All instants are monotonic seconds.
+    def tell(self, wait: Wait) -> None:
+        """It is over: its run stands as wanted, or `error` or `is_late` says why not."""
+        ...
+
+
+class Wait:
+    """Somebody waits for a run to stand as wanted. There may be ten thousand, so each is small.
+
+    Attributes:
+        record: the run.
+        stop: whether its status is as wanted.
+        deadline: when to give up.
+        every_change: changes before the end matter, so the vendor is not asked to hold requests while more may come.
+        told: who is told.
+        followed: the run among those that are followed; None when the wait is over.
+        joined: when the wait began, in monotonic seconds.
+        is_late: whether the deadline ended it.
+        error: what else did.
+        after: the next wait for the same run.
     """
 
-    IN_VAIN: Final = 2
-    """Asked in vain so often in a row, it is not asked ..."""
-    DOUBT: Final = 600.0
-    """... for so many seconds: it may only have been restarted."""
+    __slots__ = (
+        "after",
+        "deadline",
+        "error",
+        "every_change",
+        "followed",
+        "is_late",
+        "joined",
+        "record",
+        "stop",
+        "told",
+    )
+
+    def __init__(
+        self,
+        record: RunRecord,
+        stop: Callable[[RunStatus], bool],
+        deadline: Deadline,
+        told: Told,
+        *,
+        every_change: bool = False,
+    ) -> None:
+        self.record = record
+        self.stop = stop
+        self.deadline = deadline
+        self.told = told
+        self.every_change = every_change
+        self.followed: Followed | None = None
+        self.joined = NEVER
+        self.is_late = False
+        self.error: BaseException | None = None
+        self.after: Wait | None = None
+
+
+class Crowd:
+    """Many waits of one caller, who takes them as they are over.
+
+    Attributes:
+        waits: those that are not over.
+        ready: those that are, and were not taken.
+        wake: wakes the caller, who may rest.
+    """
 
     def __init__(self) -> None:
-        self._in_vain = 0
-        self._doubted_at = 0.0
+        self.waits: set[Wait] = set()
+        self.ready: deque[Wait] = deque()
+        self.wake: Callable[[], object] = bool
 
-    def holds(self, now: float) -> bool:
-        """Whether to ask it."""
-        return self._in_vain < self.IN_VAIN or now - self._doubted_at >= self.DOUBT
+    def tell(self, wait: Wait) -> None:
+        """Keep it for the caller."""
+        self.waits.discard(wait)
+        self.ready.append(wait)
+        self.wake()
 
-    def judge(self, hold: float, elapsed: float, now: float, *, ended: bool) -> bool:
-        """Note how a held request went; whether it was held, so that asking again at once is polite."""
-        if ended or elapsed >= hold / 2:
-            self._in_vain = 0
+    def only(self) -> Wait | None:
+        """The wait, if it is the only one."""
+        return next(iter(self.waits)) if len(self.waits) == 1 else None
+
+
+class Followed:
+    """A run that somebody waits for.
+
+    Attributes:
+        record: the run.
+        waits: the first of those who wait; each knows the next.
+        looked_at: when it was looked at last, in monotonic seconds.
+        due: when it is looked at next by itself, or while that is under way, when it is over at the latest; None where
+            the next round looks at it.
+        contact: how long looks at it have failed, if they do.
+        is_asked: whether a look at it is under way.
+        missed: rounds in a row whose lists did not show it.
+        is_alone: lists do not show it: it is looked at by itself.
+    """
+
+    __slots__ = ("contact", "due", "is_alone", "is_asked", "looked_at", "missed", "record", "waits")
+
+    def __init__(self, record: RunRecord) -> None:
+        self.record = record
+        self.waits: Wait | None = None
+        self.looked_at = NEVER
+        self.due: float | None = None
+        self.contact: Contact | None = None
+        self.is_asked = False
+        self.missed = 0
+        self.is_alone = False
+
+    def __iter__(self) -> Iterator[Wait]:
+        wait = self.waits
+        while wait is not None:
+            following = wait.after
+            yield wait
+            wait = following
+
+    def ends(self) -> float:
+        """The first deadline of those who wait, in monotonic seconds."""
+        return min((wait.deadline.moment for wait in self), default=ENDLESS)
+
+    def remove(self, gone: Wait) -> None:
+        """Somebody waits no more."""
+        left = [wait for wait in self if wait is not gone]
+        self.waits = None
+        for wait in left:
+            wait.after, self.waits = self.waits, wait
+
+
+@frozen
+class Look:
+    """Look at one run.
+
+    Attributes:
+        followed: which.
+        began: when, in monotonic seconds.
+        hold: seconds to ask the vendor to hold the request for; 0 for an answer at once.
+        at_most: seconds it may take; None for as long as requests may.
+    """
+
+    followed: Followed
+    began: float
+    hold: float = 0.0
+    at_most: float | None = None
+
+
+class Round:
+    """Look at all runs through the vendor's lists.
+
+    Attributes:
+        began: when, in monotonic seconds.
+        expected: the runs it is for.
+        at_most: seconds a page may take; None for as long as requests may.
+        ground: what had ended before this moment, by the vendor's clock, was seen by the round before.
+        newest: when the last of those that have ended did so.
+        pages: how many showed what goes on.
+    """
+
+    def __init__(
+        self, began: float, expected: list[Followed], *, at_most: float | None, ground: datetime | None
+    ) -> None:
+        self.began = began
+        self.expected = expected
+        self.at_most = at_most
+        self.ground = self.newest = ground
+        self.pages = 0
+
+    def is_complete(self) -> bool:
+        """Whether it has shown all of them."""
+        return all(each.looked_at >= self.began or each.waits is None for each in self.expected)
+
+    def missing(self) -> list[Followed]:
+        """Those that it has not shown."""
+        return [each for each in self.expected if each.looked_at < self.began and each.waits is not None]
+
+
+Job: TypeAlias = Look | Round
+Lost: TypeAlias = "Callable[[Wait, FlowrunnerError], Exception]"
+
+
+class Schedule:
+    """What all waits of a client share. Safe to share between threads.
+
+    Args:
+        backend: the vendor: what it can do, and the settings of the connection.
+        chance: a number from 0 to 1, another one each time.
+
+    Attributes:
+        lock: held while anything here changes.
+        changed: called when something may have to be done sooner than thought.
+        holders: how many may be held by the vendor at once, of those who do the jobs.
+        abandoned: called when a look is under way at a run that nobody waits for any more.
+    """
+
+    def __init__(self, backend: Backend, chance: Callable[[], float]) -> None:
+        self._backend = backend
+        self._settings = backend.settings
+        self._chance = chance
+        self.changed: Callable[[], object] = bool
+        self.holders: Callable[[], float] = lambda: ENDLESS
+        self.abandoned: Callable[[Followed], object] = bool
+        self._runs: dict[str | None, Followed] = {}
+        self._twins: dict[str | None, list[Followed]] = {}
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Nobody waits: in a child process, those who do are not there."""
+        for followed in self._all():
+            followed.record.followed = None
+        self.lock = threading.RLock()
+        self._numbers = count()
+        self._runs: dict[str | None, Followed] = {}
+        self._twins: dict[str | None, list[Followed]] = {}
+        self._due: list[tuple[float, int, Followed]] = []
+        self._deadlines: list[tuple[float, int, Wait]] = []
+        self._held_back: list[tuple[float, int, Wait]] = []
+        self._jobs = self._long_polls = 0
+        self._holding, self._listing = Trust(), Trust()
+        self._lists = Contact(self._settings.contact_budget)
+        self._by_lists = False
+        self._round: Round | None = None
+        self._round_began = self._round_due = NEVER
+        self._ground: datetime | None = None
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    # Who waits
+
+    def join(self, waits: Iterable[Wait], now: float) -> None:
+        """Somebody waits from now on."""
+        with self.lock:
+            for wait in waits:
+                self._join(wait, now)
+            self.changed()
+
+    def _join(self, wait: Wait, now: float) -> None:
+        followed = wait.record.followed or self._follow(wait.record)
+        wait.followed, wait.joined = followed, now
+        wait.after, followed.waits = followed.waits, wait
+        if wait.deadline.length is not None:
+            self._expect(wait)
+        if followed.looked_at == NEVER and not followed.is_asked:
+            self._plan(followed, now)
+
+    def _follow(self, record: RunRecord) -> Followed:
+        record.followed = followed = Followed(record)
+        if self._runs.setdefault(record.ref.id, followed) is not followed:  # an id may be attached to twice
+            self._twins.setdefault(record.ref.id, []).append(followed)
+        return followed
+
+    def _expect(self, wait: Wait) -> None:
+        heappush(self._deadlines, (wait.deadline.moment, next(self._numbers), wait))
+        if len(self._deadlines) > 2 * len(self._runs) + FEW:  # most are of waits that are over
+            self._deadlines = [item for item in self._deadlines if item[2].followed is not None]
+            heapify(self._deadlines)
+
+    def leave(self, waits: Iterable[Wait]) -> None:
+        """They wait no more."""
+        with self.lock:
+            left = [wait for wait in tuple(waits) if self._remove(wait)]
+            if left:
+                self.changed()
+
+    def settle(self, followed: Followed) -> None:
+        """Tell whoever waited for the run to stand as it does now."""
+        with self.lock:
+            status = followed.record.status
+            for wait in followed:
+                if wait.stop(status):
+                    self.end(wait)
+
+    def end(self, wait: Wait, error: BaseException | None = None, *, is_late: bool = False) -> None:
+        """A wait is over; for no other reason than these, its run stands as wanted."""
+        with self.lock:
+            if self._remove(wait):
+                wait.error, wait.is_late = error, is_late
+                wait.told.tell(wait)
+
+    def waits(self) -> list[Wait]:
+        """All there are."""
+        with self.lock:
+            return [wait for followed in self._all() for wait in followed]
+
+    def _all(self) -> list[Followed]:
+        return [*self._runs.values(), *(twin for twins in self._twins.values() for twin in twins)]
+
+    def _remove(self, wait: Wait) -> bool:
+        """Whether it was not over before."""
+        followed, wait.followed = wait.followed, None
+        if followed is None:
+            return False
+        followed.remove(wait)
+        if followed.waits is None:
+            self._forget(followed)
+        return True
+
+    def _forget(self, followed: Followed) -> None:
+        """Nobody waits for it any more."""
+        run_id = followed.record.ref.id
+        followed.record.followed = None
+        if followed.is_asked:
+            self.abandoned(followed)
+        if run_id not in self._twins:
+            del self._runs[run_id]
+            return
+        left = [each for each in (self._runs.pop(run_id), *self._twins.pop(run_id)) if each is not followed]
+        self._runs[run_id] = left[0]
+        if left[1:]:
+            self._twins[run_id] = left[1:]
+
+    # What to do, and when
+
+    def next_job(self, now: float, own: Followed | None = None, *, holds: bool = False) -> Job | None:
+        """What is to be done now; None for nothing. Whoever takes a job says how it went.
+
+        Args:
+            now: in monotonic seconds.
+            own: what who asks waits for, if that is one run: for it, the request may be held.
+            holds: whether the request may be held for any run.
+        """
+        with self.lock:
+            self._expire(now)
+            if not self._runs or not self._is_free():
+                return None
+            self._choose(now)
+            if self._by_lists and self._round is None and self._round_due <= now:
+                return self._begin_round(now)
+            followed = self._take(now, own)
+            return None if followed is None else self._begin_look(followed, now, holds=holds or followed is own)
+
+    def rest(self, now: float) -> float:
+        """Seconds until something is to be done, if nothing happens before."""
+        with self.lock:
+            moment = self._next_deadline()
+            if self._is_free():
+                moment = min(moment, self._next_look())
+                if self._by_lists and self._round is None:
+                    moment = min(moment, self._round_due)
+            return max(moment - now, 0.0)
+
+    def _is_free(self) -> bool:
+        """Whether one more may look. One connection stays free for what somebody asks meanwhile."""
+        if self._jobs and not self._backend.is_prepared:
+            return False
+        return self._jobs < max(1, self._settings.max_connections - 1)
+
+    def _next_look(self) -> float:
+        while self._due and not _is_due(*self._due[0]):
+            heappop(self._due)
+        return self._due[0][0] if self._due else ENDLESS
+
+    def _take(self, now: float, own: Followed | None) -> Followed | None:
+        """What is to be looked at by itself now: one's own run first."""
+        if own is not None and not own.is_asked and own.due is not None and own.due <= now:
+            return own
+        return heappop(self._due)[2] if self._next_look() <= now else None
+
+    def _plan(self, followed: Followed, due: float) -> None:
+        """Have it looked at then: by itself, or where lists are used, by a round."""
+        if self._by_lists and not followed.is_alone:
+            followed.due = None
+            self._round_due = min(self._round_due, max(due, self._round_began + self._settings.poll_min))
+        else:
+            followed.due = due
+            heappush(self._due, (due, next(self._numbers), followed))
+
+    def _choose(self, now: float) -> None:
+        """Lists, or a look at each."""
+        by_lists = self._do_lists_pay(now)
+        if by_lists is self._by_lists:
+            return
+        self._by_lists = by_lists
+        self._due.clear()
+        for followed in self._all():
+            followed.is_alone, followed.missed = False, 0
+            if not followed.is_asked:
+                self._plan(followed, max(now, followed.looked_at + self._pause(followed, now)))
+
+    def _do_lists_pay(self, now: float) -> bool:
+        if Capability.BULK not in self._backend.capabilities or len(self._runs) <= FEW or not self._listing.holds(now):
+            return False
+        return len(self._runs) > min(self._most_held(now), self.holders())
+
+    def _pause(self, followed: Followed, now: float) -> float:
+        return pause_after(now - followed.record.born, self._settings, self._chance())
+
+    # When waits are over
+
+    def _expire(self, now: float) -> None:
+        """End the waits whose time is up; most get a last look first."""
+        while self._deadlines and self._deadlines[0][0] <= now:
+            item = heappop(self._deadlines)
+            wait = item[2]
+            if wait.followed is None:
+                continue
+            if now - item[0] >= GRACE or not self._is_to_be_seen(wait, wait.followed, now):
+                self.end(wait, wait.error, is_late=True)
+            else:
+                self._held_back.append(item)
+
+    def _is_to_be_seen(self, wait: Wait, followed: Followed, now: float) -> bool:
+        """Whether a look is under way, or due, that the wait should still see the outcome of."""
+        if followed.is_asked or (self._round is not None and not followed.is_alone):
             return True
-        self.failed(now)
-        return False
+        if followed.looked_at >= wait.deadline.moment:
+            return False
+        if followed.looked_at >= wait.joined and not self._may_look_again(followed, now):
+            return False
+        self._plan(followed, now)
+        return True
 
-    def failed(self, now: float) -> None:
-        """Note that the vendor did not hold a request, or that it failed."""
-        self._in_vain += 1
-        self._doubted_at = now
+    def _may_look_again(self, followed: Followed, now: float) -> bool:
+        """Whether a last look costs little."""
+        if self._by_lists and not followed.is_alone:
+            return now - self._round_began >= self._settings.poll_min
+        return len(self._runs) <= FEW
+
+    def _next_deadline(self) -> float:
+        """When a wait is over that no look under way is for; those end with it, unless it takes too long."""
+        late = [moment + GRACE for moment, _, wait in self._held_back if self._outlasts(wait)]
+        while self._deadlines:
+            moment, _, wait = self._deadlines[0]
+            if wait.followed is not None and self._round is not None and not wait.followed.is_alone:
+                late.append(moment + GRACE if self._outlasts(wait) else ENDLESS)
+                break
+            if wait.followed is not None and not wait.followed.is_asked:
+                late.append(moment)
+                break
+            item = heappop(self._deadlines)
+            if wait.followed is not None:
+                self._held_back.append(item)
+        return min(late, default=ENDLESS)
+
+    def _outlasts(self, wait: Wait) -> bool:
+        """Whether the look under way may take longer than the wait bears: it began before somebody waited so."""
+        followed = wait.followed
+        if followed is None:
+            return False
+        ends = followed.due if followed.is_asked else self._round_ends
+        return ends is not None and ends > wait.deadline.moment + GRACE
+
+    def _release(self, now: float) -> None:
+        """A look is over: deadlines that waited for it count again."""
+        for item in self._held_back:
+            heappush(self._deadlines, item)
+        self._held_back.clear()
+        self._expire(now)
+        self.changed()
+
+    # Looks
+
+    def _begin_look(self, followed: Followed, now: float, *, holds: bool) -> Look:
+        ends = followed.ends()
+        at_most = None if ends == ENDLESS else max(ends - now, 0.0) + GRACE
+        hold = self._hold(followed, now, ends - now) if holds else 0.0
+        followed.is_asked = True
+        followed.due = ENDLESS if at_most is None else now + at_most
+        self._jobs += 1
+        self._long_polls += hold > 0
+        return Look(followed, now, hold, at_most)
+
+    def _hold(self, followed: Followed, now: float, remaining: float) -> float:
+        """Seconds to ask the vendor to hold the request for; 0 asks for an answer at once."""
+        state = followed.record.status.state
+        if self._long_polls >= self._most_held(now) or followed.contact is not None or state is RunState.UNKNOWN:
+            return 0.0
+        if state is not RunState.RUNNING and any(wait.every_change for wait in followed):
+            return 0.0
+        hold = min(self._backend.max_hold, remaining)
+        return hold if hold >= 1 else 0.0
+
+    def _most_held(self, now: float) -> int:
+        """How many requests the vendor may be asked to hold."""
+        if Capability.LONG_POLL not in self._backend.capabilities or not self._holding.holds(now):
+            return 0
+        return min(self._settings.max_long_polls, self._settings.max_connections - 1)
+
+    def looked(self, look: Look, now: float, *, shown: bool) -> bool:
+        """A look succeeded.
+
+        Args:
+            look: which.
+            now: in monotonic seconds.
+            shown: whether the vendor showed the run.
+
+        Returns:
+            Whether looks at it had failed before.
+        """
+        with self.lock:
+            followed = look.followed
+            was_lost, followed.contact = followed.contact is not None, None
+            if was_lost:
+                _forget_errors(followed)
+            ended = followed.record.status.state.is_final
+            is_held = look.hold > 0 and shown and self._holding.judge(look.hold, now - look.began, now, ended=ended)
+            self._end_look(look, now, 0.0 if is_held else self._pause(followed, now))
+            return was_lost
+
+    def failed(self, look: Look, now: float, error: FlowrunnerError, lost: Lost) -> None:
+        """A look failed, but another one may not.
+
+        Args:
+            look: which.
+            now: in monotonic seconds.
+            error: what failed.
+            lost: what to tell somebody who has had no answer for too long.
+        """
+        with self.lock:
+            followed = look.followed
+            if look.hold:
+                self._holding.failed(now)
+            followed.contact = contact = followed.contact or Contact(self._settings.contact_budget)
+            contact.failed(now)
+            self._lose(followed, contact, now, error, lost)
+            self._end_look(look, now, contact.pause(self._settings, error.retry_after))
+
+    def _lose(self, followed: Followed, contact: Contact, now: float, error: FlowrunnerError, lost: Lost) -> None:
+        for wait in followed:
+            wait.error = error
+            if contact.is_lost(now, wait.joined):
+                self.end(wait, lost(wait, error))
+
+    def dropped(self, job: Job, now: float) -> None:
+        """A job was not done."""
+        with self.lock:
+            if isinstance(job, Round):
+                self._end_round(now, now)
+            else:
+                self._end_look(job, now, 0.0)
+
+    def _end_look(self, look: Look, now: float, pause: float) -> None:
+        followed = look.followed
+        followed.is_asked, followed.due, followed.looked_at = False, None, now
+        self._jobs -= 1
+        self._long_polls -= look.hold > 0
+        self.settle(followed)
+        if followed.waits is not None:
+            self._plan(followed, now + pause)
+        self._release(now)
+
+    # Rounds
+
+    def _begin_round(self, now: float) -> Round:
+        expected = [followed for followed in self._all() if not followed.is_alone]
+        ends = min((moment for moment, _, wait in self._deadlines[:1]), default=ENDLESS)
+        at_most = None if ends == ENDLESS else max(ends - now, 0.0) + GRACE
+        self._round = Round(now, expected, at_most=at_most, ground=self._ground)
+        self._round_ends = ENDLESS if at_most is None else now + at_most
+        self._round_began = now
+        self._jobs += 1
+        return self._round
+
+    def sift(
+        self, sightings: Iterable[Sighting], asked_at: float, observed_at: datetime
+    ) -> list[tuple[Followed, Sighting]]:
+        """Note that a page of a list shows these runs.
+
+        Args:
+            sightings: what it shows; of runs that nobody waits for, too.
+            asked_at: when the page was asked for, in monotonic seconds.
+            observed_at: when it came.
+
+        Returns:
+            Those that somebody waits for, and of which it says something new.
+        """
+        news = []
+        glimpse = Glimpse(asked_at, observed_at)
+        with self.lock:
+            runs, twins = self._runs, self._twins
+            for sighting in sightings:
+                followed = runs.get(sighting.id)
+                if followed is None:
+                    continue
+                if not self._see(followed, sighting, glimpse):
+                    news.append((followed, sighting))
+                if twins:
+                    found = twins.get(sighting.id, ())
+                    news += [(twin, sighting) for twin in found if not self._see(twin, sighting, glimpse)]
+        return news
+
+    def _see(self, followed: Followed, sighting: Sighting, glimpse: Glimpse) -> bool:
+        """Whether it says what is known already."""
+        followed.looked_at = glimpse.asked_at
+        followed.missed = 0
+        if followed.is_alone:
+            followed.is_alone = False
+            if not followed.is_asked:
+                followed.due = None
+        return followed.record.is_as_known(sighting, glimpse)
+
+    def rounded(self, done: Round, now: float) -> bool:
+        """A round is over.
+
+        Returns:
+            Whether rounds had failed before.
+        """
+        with self.lock:
+            was_lost = self._lists.succeeded()
+            if was_lost:
+                _forget_errors(*done.expected)
+            missing = done.missing()
+            if len(missing) == len(done.expected):  # whoever may not list these runs looks at each
+                self._listing.lost(now)
+            else:
+                self._listing.succeeded()
+            for followed in missing:
+                self._miss(followed, now, at_once=len(missing) <= SINGLY)
+            self._ground = done.newest
+            self._end_round(now, done.began + self._length(done))
+            return was_lost
+
+    def _miss(self, followed: Followed, now: float, *, at_once: bool) -> None:
+        """A run moves between pages while they are read; twice in a row that does not happen to it."""
+        followed.missed += 1
+        if at_once or followed.missed > 1 or not followed.record.is_expected:
+            self.single_out(followed, now)
+
+    def _length(self, done: Round) -> float:
+        """Seconds between rounds: as for a run as young as the youngest, and for each page as long as for a look."""
+        youngest = max((each.record.born for each in done.expected if each.waits is not None), default=done.began)
+        pause = pause_after(done.began - youngest, self._settings, self._chance())
+        return min(max(pause, done.pages * self._settings.poll_min), max(pause, self._settings.poll_max))
+
+    def round_failed(self, this: Round, now: float, error: FlowrunnerError, lost: Lost, *, is_senseless: bool) -> None:
+        """A round failed, but another one may not.
+
+        Args:
+            this: which.
+            now: in monotonic seconds.
+            error: what failed.
+            lost: what to tell somebody who has had no answer for too long.
+            is_senseless: the lists may be what cannot be read, rather than the vendor.
+        """
+        with self.lock:
+            if is_senseless:
+                self._listing.failed(now)
+            self._lists.failed(now)
+            for followed in this.expected:
+                self._lose(followed, self._lists, now, error, lost)
+            self._end_round(now, now + self._lists.pause(self._settings, error.retry_after))
+
+    def refused(self, this: Round, now: float) -> None:
+        """The vendor has no lists for us."""
+        with self.lock:
+            self._listing.lost(now)
+            self._end_round(now, this.began)
+
+    def single_out(self, followed: Followed, now: float) -> None:
+        """What a list says of the run cannot be used: it is looked at by itself."""
+        with self.lock:
+            if followed.waits is not None and not followed.is_asked:
+                followed.is_alone = True
+                self._plan(followed, now)
+
+    def _end_round(self, now: float, due: float) -> None:
+        self._round, self._round_due = None, due
+        self._jobs -= 1
+        self._release(now)
+
+
+def _forget_errors(*runs: Followed) -> None:
+    for followed in runs:
+        for wait in followed:
+            wait.error = None
+
+
+def _is_due(due: float, _: int, followed: Followed) -> bool:
+    """Whether it was not planned anew since, and somebody still waits."""
+    return followed.due == due and not followed.is_asked and followed.waits is not None

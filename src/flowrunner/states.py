@@ -23,6 +23,7 @@ __all__ = [
     "KINDS",
     "NEED_PEOPLE",
     "RULES",
+    "Glimpse",
     "Kind",
     "Meaning",
     "Observation",
@@ -32,6 +33,7 @@ __all__ = [
     "cancel_answered",
     "changed",
     "fold",
+    "glimpsed",
     "mismatched",
     "needs_a_person",
     "parse_meaning",
@@ -199,6 +201,27 @@ class Track:
     cancel_accepted: bool = False
     absent_since: float | None = None
     absences: int = 0
+
+
+@frozen
+class Glimpse:
+    """An answer that says of a run what is known already; one is shared by all runs of a page.
+
+    Attributes:
+        asked_at: when the request was sent, in monotonic seconds.
+        observed_at: when the answer came.
+    """
+
+    asked_at: float
+    observed_at: datetime
+
+
+def glimpsed(track: Track, glimpse: Glimpse) -> Track:
+    """Apply an answer that says nothing new; one that came late says nothing at all."""
+    if glimpse.asked_at < track.asked_at:
+        return track
+    status = evolve(track.status, observed_at=glimpse.observed_at)
+    return evolve(track, status=status, asked_at=glimpse.asked_at)
 
 
 def reduce(

@@ -1,14 +1,15 @@
 """What a client does, written once for sync and async.
 
-An operation is a generator, as a plan is, one level above: it asks for plans to be carried out (`Ask`) and for time to
-pass (`Pause`). Operations know states, budgets and events; they know no vendor and no HTTP. `Client` and `AsyncClient`
-perform their steps.
+An operation is a generator, as a plan is, one level above: it asks for plans to be carried out (`Ask`), for runs to be
+followed (`Attend`), and for time to pass (`Pause`). Operations know states, budgets and events; they know no vendor and no HTTP. `Client` and
+`AsyncClient` perform their steps.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flowrunner.follow import Schedule
 from flowrunner.operations.context import Context
 from flowrunner.operations.files import Files
 from flowrunner.operations.following import Following
@@ -60,17 +61,18 @@ class Operations:
     ) -> None:
         self.context = Context(connection, backend, clock=clock, on_event=on_event)
         self.ledger = Ledger(self.context, journal)
-        self.runs = Runs(self.context, self.ledger)
+        schedule = Schedule(backend, clock.chance)
+        self.runs = Runs(self.context, self.ledger, schedule)
         self.reconciling = Reconciling(self.context, self.runs, self.ledger)
         self.listing = Listing(self.context)
         self.files = Files(self.context)
-        self.following = Following(self.context, self.runs)
+        self.following = Following(self.context, self.runs, schedule)
         self.results = Results(self.context, self.runs, self.following, artifact)
         self.submitting = Submitting(self.context, self.runs, self.files, self.results, self.ledger)
 
     def together(self, records: Iterable[RunRecord], timeout: float | timedelta | None) -> Together:
         """Many runs to follow at once."""
-        together = Together(self.context, self.runs, self.following.deadline(timeout))
+        together = Together(self.following, self.following.deadline(timeout))
         together.add(records)
         return together
 

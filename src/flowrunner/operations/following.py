@@ -1,61 +1,51 @@
-"""Following runs: looking at them until they stand as wanted."""
+"""Following runs: who waits for one, and the looks at single runs that this takes."""
 
 from __future__ import annotations
 
-import threading
+from contextlib import contextmanager
+from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
 from flowrunner import events
-from flowrunner.backend import Capability
 from flowrunner.enums import RunState
-from flowrunner.errors import ContactLost, FlowrunnerError, WaitTimeout
-from flowrunner.follow import Contact, HoldTrust, ends_following, pause_after
+from flowrunner.errors import FlowrunnerError, WaitTimeout
+from flowrunner.follow import Crowd, Deadline, Look, Wait
 from flowrunner.models import seconds
-from flowrunner.operations.steps import pause
+from flowrunner.operations.records import with_id
+from flowrunner.operations.rounds import Rounds, contact_lost
+from flowrunner.operations.steps import attend
+from flowrunner.polling import ends_following
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import timedelta
 
+    from flowrunner.follow import Job, Schedule
     from flowrunner.models import RunStatus
     from flowrunner.operations.context import Context
     from flowrunner.operations.records import RunRecord, Runs
     from flowrunner.operations.steps import Operation
 
-__all__ = ["Following", "Watching"]
+__all__ = ["CLOSED", "Following", "Watching", "check"]
 
-GRACE: Final = 5.0
-"""Seconds by which a look may outlast the wait it is made for, so that `wait(timeout=0)` still gets an answer."""
-
-
-@frozen
-class Deadline:
-    """When a wait is over.
-
-    Attributes:
-        length: seconds that the caller gave; None waits without end.
-        started: when it began, in monotonic seconds.
-    """
-
-    length: float | None
-    started: float
-
-    def remaining(self, now: float) -> float | None:
-        """Seconds that are left, less than 0 when it is over; None without end."""
-        return None if self.length is None else self.started + self.length - now
+CLOSED: Final = "the client was closed while a run was waited for: the run goes on, connect again and attach to it"
 
 
 class Following:
-    """Follows the runs of one connection."""
+    """Follows the runs of one connection.
 
-    def __init__(self, context: Context, runs: Runs) -> None:
+    Args:
+        context: the connection.
+        runs: what is known of its runs.
+        schedule: who waits for them.
+    """
+
+    def __init__(self, context: Context, runs: Runs, schedule: Schedule) -> None:
         self._context = context
         self._runs = runs
-        self._trust = HoldTrust()
-        self._long_polls = 0
-        self._lock = threading.Lock()
+        self._rounds = Rounds(context, runs, schedule)
+        self.schedule = schedule
 
     def refresh(self, record: RunRecord) -> Operation[RunStatus]:
         """Look at the run once."""
@@ -79,7 +69,7 @@ class Following:
         *,
         every_change: bool = False,
     ) -> Operation[RunStatus]:
-        """Look at the run until its status is as wanted.
+        """Wait until the run's status is as wanted.
 
         Args:
             record: the run.
@@ -92,80 +82,89 @@ class Following:
             WaitTimeout: the time is up; nothing has changed about the run.
             ContactLost: no look succeeded for `contact_budget`.
         """
-        contact = Contact(self._context.settings.contact_budget)
-        while not until(record.status):
-            remaining = deadline.remaining(self._context.monotonic())
-            length, error = yield from self._look_and_judge(record, contact, remaining, every_change=every_change)
-            if until(record.status):
-                break
-            remaining = deadline.remaining(self._context.monotonic())
-            if remaining is not None and remaining <= 0:
-                raise _wait_timeout(record, deadline) from error
-            if length > 0:
-                yield from pause(length if remaining is None else min(length, remaining))
+        if not until(record.status):
+            with_id(record.ref)
+            crowd = Crowd()
+            wait = Wait(record, until, deadline, crowd, every_change=every_change)
+            with self.joined(crowd, wait):
+                yield from attend(crowd)
+            check(wait)
         return record.status
 
-    def _look_and_judge(
-        self, record: RunRecord, contact: Contact, remaining: float | None, *, every_change: bool
-    ) -> Operation[tuple[float, FlowrunnerError | None]]:
-        """Look once; how long to pause then, and what failed if it did."""
-        hold = 0.0
-        at_most = None if remaining is None else max(remaining, 0.0) + GRACE
-        started = self._context.monotonic()
+    @contextmanager
+    def joined(self, crowd: Crowd, *waits: Wait) -> Iterator[None]:
+        """Somebody waits for so long."""
+        crowd.waits.update(waits)
+        self.join(*waits)
         try:
-            yield from self._context.prepared(retry=False, at_most=at_most)
-            hold = 0.0 if contact.failures else self._hold(record.status, remaining, every_change=every_change)
-            shown = yield from self._look(record, hold, at_most)
-        except FlowrunnerError as error:
-            if ends_following(error):
-                raise
-            return self._lost_contact(record, contact, error, hold), error
-        now = self._context.monotonic()
-        if contact.succeeded():
-            self._context.emit(events.ContactRestored(connection=self._context.name, ref=record.ref))
-        if hold and shown and self._trust.judge(hold, now - started, now, ended=record.status.state.is_final):
-            return 0.0, None
-        return pause_after(now - record.born, self._context.settings), None
-
-    def _look(self, record: RunRecord, hold: float, at_most: float | None) -> Operation[bool]:
-        if not hold:
-            return (yield from self._runs.look(record, at_most=at_most))
-        try:
-            return (yield from self._runs.look(record, hold=hold, at_most=at_most))
+            yield
         finally:
-            with self._lock:
-                self._long_polls -= 1
+            self.schedule.leave(crowd.waits)
 
-    def _hold(self, status: RunStatus, remaining: float | None, *, every_change: bool) -> float:
-        """Seconds to ask the vendor to hold the request for; 0 asks for an answer at once. It counts until `_look`."""
-        backend, settings = self._context.backend, self._context.settings
-        if Capability.LONG_POLL not in backend.capabilities or not self._trust.holds(self._context.monotonic()):
-            return 0.0
-        if status.state is RunState.UNKNOWN or (every_change and status.state is not RunState.RUNNING):
-            return 0.0
-        hold = backend.max_hold if remaining is None else min(backend.max_hold, remaining)
-        # One connection stays free for what somebody asks meanwhile.
-        most = min(settings.max_long_polls, settings.max_connections - 1)
-        with self._lock:
-            if hold < 1 or self._long_polls >= most:
-                return 0.0
-            self._long_polls += 1
-        return hold
+    def join(self, *waits: Wait) -> None:
+        """Somebody waits from now on."""
+        self.schedule.join(waits, self._context.monotonic())
 
-    def _lost_contact(self, record: RunRecord, contact: Contact, error: FlowrunnerError, hold: float) -> float:
-        """Note a failed look; how long to pause then."""
-        settings = self._context.settings
+    # What has to be done for it
+
+    def next_job(self, crowd: Crowd | None = None) -> tuple[Job | None, float]:
+        """What is to be done now, or else the seconds until something is.
+
+        Args:
+            crowd: the waits of the thread that asks: it is not to be held by a vendor but for the only run that it
+                waits for. None asks for something to be done beside all else.
+        """
+        with self.schedule.lock:
+            now = self._context.monotonic()
+            only = None if crowd is None else crowd.only()
+            own = None if only is None else only.followed
+            job = self.schedule.next_job(now, own, holds=crowd is None)
+            return job, 0.0 if job is not None else self.schedule.rest(now)
+
+    def patience(self, crowd: Crowd) -> float:
+        """Seconds until the waits are over whatever others do for them."""
+        first = next(iter(crowd.waits))  # those of a crowd have one deadline
+        return max(first.deadline.latest - self._context.monotonic(), 0.0)
+
+    def perform(self, job: Job) -> Operation[None]:
+        """Do what is to be done; whoever waits for it is told how it went."""
+        return self._look(job) if isinstance(job, Look) else self._rounds.perform(job)
+
+    def broke(self, job: Job, error: Exception) -> None:
+        """A job did not end as jobs do: whoever waits for it has to know."""
+        runs = [job.followed] if isinstance(job, Look) else job.expected
+        for wait in [wait for followed in runs for wait in followed]:
+            self.schedule.end(wait, error)
+
+    def close(self, error: BaseException) -> None:
+        """Whoever still waits is told why nobody looks any more."""
+        for wait in self.schedule.waits():
+            self.schedule.end(wait, copy(error))
+
+    def _look(self, look: Look) -> Operation[None]:
+        record = look.followed.record
+        try:
+            yield from self._context.prepared(retry=False, at_most=look.at_most)
+            shown = yield from self._runs.look(record, hold=look.hold, at_most=look.at_most)
+        except FlowrunnerError as error:
+            self._failed(look, error)
+            return
+        except BaseException:
+            self.schedule.dropped(look, self._context.monotonic())
+            raise
+        if self.schedule.looked(look, self._context.monotonic(), shown=shown):
+            self._context.emit(events.ContactRestored(connection=self._context.name, ref=record.ref))
+
+    def _failed(self, look: Look, error: FlowrunnerError) -> None:
+        record, now = look.followed.record, self._context.monotonic()
         self._context.located(error, record.ref)
+        if ends_following(error):
+            for wait in look.followed:
+                self.schedule.end(wait, copy(error))
+            self.schedule.dropped(look, now)
+            return
         self._context.emit(events.ContactFailed(connection=self._context.name, ref=record.ref, error=error))
-        if hold:
-            self._trust.failed(self._context.monotonic())
-        if contact.failed(self._context.monotonic()):
-            raise ContactLost(
-                f"no readable answer about the run for {settings.contact_budget:g} s; the last failure was: "
-                f"{error.message}. The run is as it was, {record.status.state}: wait again when the vendor answers",
-                status=record.status,
-            ) from error
-        return contact.pause(settings, error.retry_after)
+        self.schedule.failed(look, now, error, partial(contact_lost, self._context))
 
 
 class Watching:
@@ -194,9 +193,23 @@ class Watching:
 
     def _take(self) -> RunStatus:
         with self._record.lock:
-            missed = min(self._record.changes - self._position, len(self._record.history))
+            history = self._record.history
+            missed = min(self._record.changes - self._position, len(history))
             self._position = self._record.changes - max(missed - 1, 0)
-            return self._record.status if missed <= 1 else self._record.history[-missed]
+            return self._record.status if missed <= 1 else history[-missed]
+
+
+def check(wait: Wait) -> None:
+    """Raise what ended the wait, if that was not the run.
+
+    Raises:
+        WaitTimeout: its time was up.
+        FlowrunnerError: it could not go on.
+    """
+    if wait.is_late:
+        raise _wait_timeout(wait.record, wait.deadline) from wait.error
+    if wait.error is not None:
+        raise wait.error
 
 
 def _wait_timeout(record: RunRecord, deadline: Deadline) -> WaitTimeout:

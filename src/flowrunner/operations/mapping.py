@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -34,7 +33,7 @@ class Ended:
     index: int
     parameters: Mapping[str, Any] | None
     record: RunRecord | None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class Mapped:
@@ -58,13 +57,12 @@ class Mapped:
         self._together = together
         self._flow = flow
         self._most = max_in_flight
-        self._sets: dict[int, tuple[int, Mapping[str, Any] | None]] = {}
-        self._given_up: deque[Ended] = deque()
+        self._sets: dict[RunRecord, tuple[int, Mapping[str, Any] | None]] = {}
 
     @property
     def is_full(self) -> bool:
         """Whether a run has to come to its end before another one is started."""
-        return len(self._together) + len(self._given_up) >= self._most
+        return len(self._together) >= self._most
 
     def start(self, index: int, parameters: Mapping[str, Any] | None) -> Operation[Ended | None]:
         """Start a run; what became of it, if it was not started."""
@@ -76,25 +74,19 @@ class Mapped:
             return Ended(index, parameters, handle, error)
         except (FlowrunnerError, OSError) as error:
             return Ended(index, parameters, None, error)
-        self._sets[id(record)] = index, parameters
+        self._sets[record] = index, parameters
         self._together.add([record])
         return None
 
     def next(self) -> Operation[Ended | None]:
-        """What became of the next run that came to its end; None if none is under way."""
-        if not self._given_up:
-            try:
-                record = yield from self._together.next()
-            except FlowrunnerError as error:
-                self._give_up(error)
-            else:
-                return None if record is None else self._ended(record)
-        return self._given_up.popleft()
-
-    def _give_up(self, error: FlowrunnerError) -> None:
-        """Those under way cannot be followed: each is an item with that error, and the runs go on."""
-        self._given_up.extend(self._ended(record, error) for record in self._together.drop())
-
-    def _ended(self, record: RunRecord, error: Exception | None = None) -> Ended:
-        index, parameters = self._sets.pop(id(record))
+        """What became of the next run that came to its end, or cannot be followed; None if none is under way."""
+        came = yield from self._together.next()
+        if came is None:
+            return None
+        record, error = came
+        index, parameters = self._sets.pop(record)
         return Ended(index, parameters, record, error)
+
+    def close(self) -> None:
+        """Follow none of those that are under way; they go on."""
+        self._together.close()

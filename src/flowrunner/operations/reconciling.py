@@ -11,9 +11,9 @@ from flowrunner import events
 from flowrunner.backend import Capability, RunQuery
 from flowrunner.enums import ReconcileOutcome
 from flowrunner.errors import FlowrunnerError
-from flowrunner.follow import ends_following
 from flowrunner.models import Reconciliation, RunRef
 from flowrunner.operations.steps import ask
+from flowrunner.polling import ends_following
 
 if TYPE_CHECKING:
     from flowrunner.backend import Listed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
@@ -14,23 +13,26 @@ from flowrunner.errors import InvalidRequest, RunNotFound
 from flowrunner.models import RunRef, RunStatus
 from flowrunner.operations.masking import Masker
 from flowrunner.operations.steps import ask
-from flowrunner.states import Track, absent, cancel_answered, changed, mismatched, reduce
+from flowrunner.states import Track, absent, cancel_answered, changed, glimpsed, mismatched, reduce
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from flowrunner.backend import Accepted, CancelAnswer, Listed, Outcome
+    from flowrunner.backend import Accepted, CancelAnswer, Listed, Outcome, Sighting
+    from flowrunner.follow import Followed, Schedule
     from flowrunner.journal.values import Change, Entry
     from flowrunner.models import RemoteFile, RunResult
     from flowrunner.operations.context import Context
     from flowrunner.operations.ledger import Ledger
     from flowrunner.operations.steps import Operation
-    from flowrunner.states import Observation
+    from flowrunner.states import Glimpse, Observation
 
 __all__ = ["RunRecord", "Runs", "with_id"]
 
 HISTORY: Final = 200
 """Entries of a run's history that are kept."""
+NOTHING_HIDDEN: Final = Masker()
+LOST: Final = RunState.LOST
 
 
 class RunRecord:
@@ -38,8 +40,6 @@ class RunRecord:
 
     Attributes:
         ref: the run.
-        track: what is known of its state; replaced under `lock`.
-        history: what was known before, without payloads, oldest first.
         changes: how many entries the history has had.
         expected_flow: what the vendor must call the run's flow: an id may have been given to another run since.
         hidden: hides the values of password parameters in what the vendor says.
@@ -51,15 +51,22 @@ class RunRecord:
         outcome: its details, where the answer to the submission had them.
         result: read once.
         candidates: the runs that may be it, with how they stood in the vendor's list.
+        followed: who waits for it; None if nobody does.
+        glimpse: the last answer that said nothing new, where it was not looked at more closely.
     """
+
+    __slots__ = (
+        "_history", "_track", "born", "candidates", "changes", "expected_flow", "followed", "glimpse", "hidden",
+        "is_settled", "lock", "outcome", "ref", "result", "submitted_at", "uploads",
+    )  # fmt: skip
 
     def __init__(self, ref: RunRef, track: Track, *, born: float, expected_flow: str | None = None) -> None:
         self.ref = ref
-        self.track = track
-        self.history: deque[RunStatus] = deque(maxlen=HISTORY)
+        self._track = track
+        self._history: list[RunStatus] = []
         self.changes = 0
         self.expected_flow = expected_flow
-        self.hidden = Masker()
+        self.hidden = NOTHING_HIDDEN
         self.uploads: tuple[RemoteFile, ...] = ()
         self.born = born
         self.submitted_at: datetime | None = None
@@ -67,17 +74,61 @@ class RunRecord:
         self.outcome: Outcome | None = None
         self.result: RunResult | None = None
         self.candidates: tuple[tuple[RunRef, RunStatus], ...] = ()
-        self.lock = threading.Lock()
+        self.followed: Followed | None = None
+        self.glimpse: Glimpse | None = None
+        self.lock = threading.RLock()
+
+    @property
+    def track(self) -> Track:
+        """What is known of its state; replaced under `lock`."""
+        if self.glimpse is not None:
+            with self.lock:
+                if self.glimpse is not None:
+                    self._track, self.glimpse = glimpsed(self._track, self.glimpse), None
+        return self._track
+
+    @track.setter
+    def track(self, track: Track) -> None:
+        self._track = track
 
     @property
     def status(self) -> RunStatus:
         """What the caller sees."""
         return self.track.status
 
+    @property
+    def is_expected(self) -> bool:
+        """Whether the vendor should know the run: it has shown it, or has taken its submission."""
+        return self._track.seen or self._track.submitted_at is not None
+
+    @property
+    def history(self) -> tuple[RunStatus, ...]:
+        """What was known, without payloads, oldest first."""
+        return tuple(status.without_raw() for status in self._history)
+
     def remember(self) -> None:
         """Add what is known now to the history."""
-        self.history.append(self.status.without_raw())
+        if self._history:  # the last one is what is known now, as a rule: it is not kept twice
+            self._history[-1] = self._history[-1].without_raw()
+        self._history = [*self._history, self.status][-HISTORY:]
         self.changes += 1
+
+    def is_as_known(self, sighting: Sighting, glimpse: Glimpse) -> bool:
+        """Whether a page says of the run what is known; then that is noted, and costs next to nothing."""
+        track = self._track
+        status = track.status
+        if (
+            sighting.word != status.vendor_status
+            or not track.seen
+            or not self.is_settled
+            or track.absent_since is not None
+            or status.state is LOST
+            or (sighting.message is not None and sighting.message != status.message)
+            or (sighting.progress is not None and sighting.progress != status.progress)
+        ):
+            return False
+        self.glimpse = glimpse
+        return True
 
 
 class Runs:
@@ -86,11 +137,13 @@ class Runs:
     Args:
         context: the connection.
         ledger: what is written down of them.
+        schedule: who waits for them.
     """
 
-    def __init__(self, context: Context, ledger: Ledger) -> None:
+    def __init__(self, context: Context, ledger: Ledger, schedule: Schedule) -> None:
         self._context = context
         self._ledger = ledger
+        self._schedule = schedule
         self._uncertain: dict[RunRef, datetime] = {}
 
     def attach(self, ref: RunRef | str) -> RunRecord:
@@ -208,7 +261,7 @@ class Runs:
             lost = evolve(old, state=RunState.LOST, reason=None, observed_at=self._context.now())
             record.track = evolve(record.track, status=lost)
             new = self._noted(record, old)
-        self._tell(record.ref, old, new, ())
+        self._tell(record, old, new, ())
         return True
 
     def apply(self, record: RunRecord, seen: Observation, asked_at: float, *, quietly: bool = False) -> None:
@@ -227,7 +280,7 @@ class Runs:
             new = self._noted(record, old)
         remarks = seen.remarks if changed(old, new) else ()
         if not quietly:
-            self._tell(record.ref, old, new, remarks if anomaly is None else (*remarks, anomaly))
+            self._tell(record, old, new, remarks if anomaly is None else (*remarks, anomaly))
 
     def cancel_answered(self, record: RunRecord, answer: CancelAnswer, asked_at: float) -> None:
         """Note what the vendor said to our request to cancel."""
@@ -237,7 +290,7 @@ class Runs:
                 record.track, answer.outcome, shown=answer.observation is not None, observed_at=self._context.now()
             )
             new = self._noted(record, old)
-        self._tell(record.ref, old, new, ())
+        self._tell(record, old, new, ())
         if answer.observation is not None:
             self.apply(record, answer.observation, max(asked_at, record.track.asked_at))
 
@@ -247,7 +300,7 @@ class Runs:
             old = record.track.status
             record.track, never_seen = absent(record.track, asked_at=asked_at, observed_at=self._context.now())
             new = self._noted(record, old)
-        self._tell(record.ref, old, new, ())
+        self._tell(record, old, new, ())
         return never_seen
 
     def _noted(self, record: RunRecord, old: RunStatus) -> RunStatus:
@@ -256,8 +309,8 @@ class Runs:
             record.remember()
         return new
 
-    def _tell(self, ref: RunRef, old: RunStatus, new: RunStatus, anomalies: tuple[str, ...]) -> None:
-        where = self._context.name
+    def _tell(self, record: RunRecord, old: RunStatus, new: RunStatus, anomalies: tuple[str, ...]) -> None:
+        where, ref = self._context.name, record.ref
         for anomaly in anomalies:
             self._context.emit(events.Anomaly(connection=where, ref=ref, description=anomaly))
         if not changed(old, new):
@@ -266,6 +319,8 @@ class Runs:
             self._context.emit(events.UnknownWord(connection=where, ref=ref, word=new.vendor_status))
         self._context.emit(events.StatusChanged(connection=where, ref=ref, old=old, new=new))
         self._ledger.note(ref, new)
+        if record.followed is not None:
+            self._schedule.settle(record.followed)
 
 
 def with_id(ref: RunRef) -> RunRef:

@@ -16,7 +16,9 @@ from flowrunner.errors import (
     RunLost,
     RunNotFound,
 )
+from flowrunner.follow import Wait
 from flowrunner.models import RunResult
+from flowrunner.operations.following import check
 from flowrunner.operations.records import with_id
 from flowrunner.operations.steps import ask
 from flowrunner.plans import call
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from flowrunner.backend import Outcome
+    from flowrunner.follow import Deadline, Told
     from flowrunner.models import Artifact, ArtifactSource, AsyncArtifact, RunStatus
     from flowrunner.operations.context import Context
-    from flowrunner.operations.following import Deadline, Following
+    from flowrunner.operations.following import Following
     from flowrunner.operations.records import RunRecord, Runs
     from flowrunner.operations.steps import Operation
     from flowrunner.plans import Lines, Plan
@@ -67,10 +70,33 @@ class Results:
         self, record: RunRecord, deadline: Deadline, until: str, *, raise_on_failure: bool
     ) -> Operation[RunResult]:
         """Follow the run to its end, or until it needs attention, and read its result."""
-        if until not in {"terminal", "attention"}:
-            raise InvalidRequest(f"until={until!r} is neither 'terminal' nor 'attention'")
-        stop = _needs_attention if until == "attention" else _stops_a_wait
-        status = yield from self._following.follow(record, stop, deadline)
+        yield from self._following.follow(record, _stop(until), deadline)
+        return (yield from self._concluded(record, until, raise_on_failure=raise_on_failure))
+
+    def waiting(self, record: RunRecord, timeout: float | timedelta | None, until: str, told: Told) -> Wait | None:
+        """A wait as that of `wait`, for somebody who is told when it is over, and then concludes it; None if it is."""
+        stop, deadline = _stop(until), self.deadline(timeout)
+        if stop(record.status):
+            return None
+        with_id(record.ref)
+        wait = Wait(record, stop, deadline, told)
+        self._following.join(wait)
+        return wait
+
+    def leave(self, wait: Wait) -> None:
+        """The wait is over, or given up."""
+        self._following.schedule.leave((wait,))
+
+    def conclude(
+        self, record: RunRecord, wait: Wait | None, until: str, *, raise_on_failure: bool
+    ) -> Operation[RunResult]:
+        """What `wait` does when the run stands as wanted."""
+        if wait is not None:
+            check(wait)
+        return (yield from self._concluded(record, until, raise_on_failure=raise_on_failure))
+
+    def _concluded(self, record: RunRecord, until: str, *, raise_on_failure: bool) -> Operation[RunResult]:
+        status = record.status
         if status.state is RunState.WAITING:
             if until == "attention":
                 return RunResult(record.ref, status)
@@ -167,6 +193,15 @@ class Results:
         answer = yield from ask(self._context.backend.cancel(with_id(record.ref)))
         self._runs.cancel_answered(record, answer, asked_at)
         return answer.outcome
+
+
+def _stop(until: str) -> Callable[[RunStatus], bool]:
+    """Where a wait stops."""
+    if until == "attention":
+        return _needs_attention
+    if until == "terminal":
+        return _stops_a_wait
+    raise InvalidRequest(f"until={until!r} is neither 'terminal' nor 'attention'")
 
 
 def _stops_a_wait(status: RunStatus) -> bool:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from attrs import frozen
 
 if TYPE_CHECKING:
+    from flowrunner.follow import Crowd
     from flowrunner.plans import Plan
 
-__all__ = ["Ask", "Operation", "Pause", "ask", "pause"]
+__all__ = ["Ask", "Attend", "Operation", "Pause", "ask", "attend", "pause"]
 
 T = TypeVar("T")
 
@@ -37,13 +38,29 @@ class Pause:
     seconds: float
 
 
-Operation: TypeAlias = Generator[Ask[Any] | Pause, Any, T]
+@frozen
+class Attend:
+    """Let runs be followed until one of these waits is over.
+
+    Attributes:
+        crowd: they are joined.
+    """
+
+    crowd: Crowd
+
+
+Operation: TypeAlias = Generator[Ask[Any] | Attend | Pause, Any, T]
 
 
 def ask(plan: Plan[T], *, retry: bool = True, at_most: float | None = None) -> Operation[T]:
     """Have a plan carried out; what it returns or raises."""
     answer: T = yield Ask(plan, retry, at_most)
     return answer
+
+
+def attend(crowd: Crowd) -> Operation[None]:
+    """Have runs followed until one of these waits is over."""
+    yield Attend(crowd)
 
 
 def pause(length: float) -> Operation[None]:

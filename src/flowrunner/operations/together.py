@@ -1,240 +1,113 @@
-"""Following many runs at once: by the vendor's lists where there are many, one by one where there are few.
-
-A list of a thousand runs costs the vendor as much as a look at one. So what is live is asked for in pages; what is no
-longer among it has ended, and is found in the pages of what ended last, or looked at by itself.
-"""
+"""Many runs that one caller waits for, and takes as they come to their ends."""
 
 from __future__ import annotations
 
 from collections import deque
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from flowrunner import events
-from flowrunner.backend import Capability, RunQuery
-from flowrunner.enums import RunState
-from flowrunner.errors import ContactLost, FlowrunnerError, RunNotFound, WaitTimeout
-from flowrunner.follow import Contact, ends_following, pause_after
+from flowrunner.errors import RunNotFound, WaitTimeout
+from flowrunner.follow import Crowd, Wait
 from flowrunner.operations.records import with_id
-from flowrunner.operations.steps import ask, pause
+from flowrunner.operations.steps import attend
 from flowrunner.states import needs_a_person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
-    from flowrunner.backend import Listed
+    from flowrunner.follow import Deadline
     from flowrunner.models import RunStatus
-    from flowrunner.operations.context import Context
-    from flowrunner.operations.following import Deadline
-    from flowrunner.operations.records import RunRecord, Runs
+    from flowrunner.operations.following import Following
+    from flowrunner.operations.records import RunRecord
     from flowrunner.operations.steps import Operation
 
 __all__ = ["Together"]
 
-FEW: Final = 20
-"""So many runs are looked at one by one."""
-PAGES: Final = 100
-"""Pages of a list that are read at most in one round."""
-SKEW: Final = timedelta(minutes=10)
-"""So far may the vendor's clock be off, when it is asked what has ended since the round before."""
-LEAST: Final = 0.001
-"""Seconds between two looks: two clocks may differ by less."""
-LIVE: Final = frozenset({RunState.QUEUED, RunState.RUNNING, RunState.WAITING})
-ENDED: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
-
-
-class _Pending:
-    """A run that is followed.
-
-    Attributes:
-        record: which.
-        contact: how long no look at it succeeded.
-        due: when it is looked at next, in monotonic seconds.
-    """
-
-    def __init__(self, record: RunRecord, budget: float) -> None:
-        self.record = record
-        self.contact = Contact(budget)
-        self.due = float("-inf")
-
 
 class Together:
-    """Many runs that are followed by one caller, who takes them as they come to their ends.
+    """Many runs that are waited for by one caller.
 
     A run that waits for a person counts as one that came to its end: without an answer it will not go on. So does one
     that the vendor denies and nobody has ever seen; its status says nothing then, and looking at it says why.
 
     Args:
-        context: the connection.
-        runs: what is known of its runs.
+        following: follows them, from the first `next` to `close`.
         deadline: when to give up.
     """
 
-    def __init__(self, context: Context, runs: Runs, deadline: Deadline) -> None:
-        self._context = context
-        self._runs = runs
+    def __init__(self, following: Following, deadline: Deadline) -> None:
+        self._following = following
         self._deadline = deadline
-        self._lists = Contact(context.settings.contact_budget)
-        self._pending: list[_Pending] = []
-        self._ready: deque[RunRecord] = deque()
-        self._round_due = float("-inf")
-        self._last_round: datetime | None = None
-        self._lists_show = True
+        self._crowd = Crowd()
+        self._ended: deque[RunRecord] = deque()
+        self._has_begun = False
 
     def add(self, records: Iterable[RunRecord]) -> None:
-        """Follow these, too.
+        """Wait for these, too.
 
         Raises:
             InvalidRequest: one has no id: it is not known whether there is such a run.
         """
+        waits = []
         for record in records:
             if _is_done(record.status):
-                self._ready.append(record)
+                self._ended.append(record)
             else:
                 with_id(record.ref)
-                self._pending.append(_Pending(record, self._context.settings.contact_budget))
+                waits.append(Wait(record, _is_done, self._deadline, self._crowd))
+        self._crowd.waits.update(waits)
+        if self._has_begun:
+            self._following.join(*waits)
 
     def __len__(self) -> int:
-        return len(self._pending) + len(self._ready)
+        return len(self._crowd.waits) + len(self._crowd.ready) + len(self._ended)
 
-    def drop(self) -> list[RunRecord]:
-        """Follow none of them any more; they are returned."""
-        dropped = [*self._ready, *(each.record for each in self._pending)]
-        self._ready.clear()
-        self._pending.clear()
-        return dropped
+    def close(self) -> None:
+        """Wait for none of them any more."""
+        self._following.schedule.leave(self._crowd.waits)
+        self._crowd.waits.clear()
 
-    def next(self) -> Operation[RunRecord | None]:
-        """The next run that has come to its end; None if there is no other.
+    def next(self) -> Operation[tuple[RunRecord, BaseException | None] | None]:
+        """The next run that has come to its end, or why it cannot be waited for any longer; None if there is no other.
+
+        That is `WaitTimeout`, where the time is up, or `ContactLost`, where no look succeeded for `contact_budget`.
+        """
+        if self._ended:
+            return self._ended.popleft(), None
+        if not self._has_begun:
+            self._has_begun = True
+            self._following.join(*self._crowd.waits)
+        if not self._crowd.ready and self._crowd.waits:
+            yield from attend(self._crowd)
+        if not self._crowd.ready:
+            return None
+        wait = self._crowd.ready.popleft()
+        return wait.record, self._error(wait)
+
+    def next_record(self) -> Operation[RunRecord | None]:
+        """As `next`, for a caller who can do without the others when one cannot be waited for.
 
         Raises:
             WaitTimeout: the time is up; the runs go on.
             ContactLost: no look succeeded for `contact_budget`.
         """
-        while not self._ready and self._pending:
-            remaining = self._deadline.remaining(self._context.monotonic())
-            length = yield from self._look()
-            self._sort()
-            if self._ready:
-                break
-            remaining = self._deadline.remaining(self._context.monotonic())
-            if remaining is not None and remaining <= 0:
-                raise self._timeout()
-            yield from pause(length if remaining is None else min(length, remaining))
-        return self._ready.popleft() if self._ready else None
-
-    def _sort(self) -> None:
-        """Take what has come to its end."""
-        self._ready.extend(each.record for each in self._pending if _is_done(each.record.status))
-        self._pending = [each for each in self._pending if not _is_done(each.record.status)]
-
-    # Looking
-
-    def _look(self) -> Operation[float]:
-        """Look at what is due; the seconds until something is due again, more than 0."""
-        try:
-            yield from self._context.prepared(retry=False)
-            if self._uses_lists():
-                yield from self._look_at_lists()
-                self._heard(self._lists, self._a_run())
-        except FlowrunnerError as error:
-            return self._unheard(self._lists, self._a_run(), error)
-        if not self._uses_lists():
-            for each in self._due():
-                yield from self._look_at(each)
-        return self._until_due()
-
-    def _uses_lists(self) -> bool:
-        return Capability.BULK in self._context.backend.capabilities and self._lists_show and len(self._pending) > FEW
-
-    def _due(self) -> list[_Pending]:
-        now = self._context.monotonic()
-        return [each for each in self._pending if each.due <= now]
-
-    def _until_due(self) -> float:
-        now = self._context.monotonic()
-        due = self._round_due if self._uses_lists() else min((each.due for each in self._pending), default=now)
-        return max(due - now, LEAST)
-
-    def _look_at(self, each: _Pending) -> Operation[None]:
-        record = each.record
-        try:
-            yield from self._runs.look(record)
-        except RunNotFound as error:
-            self._context.located(error, record.ref)
-            self._pending.remove(each)
-            self._ready.append(record)
-        except FlowrunnerError as error:
-            each.due = self._context.monotonic() + self._unheard(each.contact, record, error)
-        else:
-            self._heard(each.contact, record)
-            now = self._context.monotonic()
-            each.due = now + pause_after(now - record.born, self._context.settings)
-
-    def _look_at_lists(self) -> Operation[None]:
-        """One round: what is live, what has ended since the last one, and by itself what neither shows."""
-        began, now = self._context.now(), self._context.monotonic()
-        missing = {each.record.ref.id: each for each in self._pending}
-        followed = len(missing)
-        yield from self._take_from(RunQuery(states=LIVE), missing)
-        if len(missing) > FEW:
-            since = None if self._last_round is None else self._last_round - SKEW
-            yield from self._take_from(RunQuery(states=ENDED, since=since), missing)
-        self._last_round = began
-        self._lists_show = len(missing) < followed  # whoever may not list these runs looks at each
-        for each in missing.values():
-            yield from self._look_at(each)
-        youngest = max((each.record.born for each in self._pending), default=now)
-        self._round_due = now + pause_after(now - youngest, self._context.settings)
-
-    def _take_from(self, query: RunQuery, missing: dict[str | None, _Pending]) -> Operation[None]:
-        """Note what a list says of the runs that are missing, which they are no longer then."""
-        cursor = None
-        for _ in range(PAGES):
-            asked_at = self._context.monotonic()
-            page = yield from ask(self._context.backend.list_runs(query, cursor), retry=False)
-            for listed in page.items:
-                yield from self._note(missing.pop(listed.id, None), listed, asked_at)
-            cursor = page.next
-            if cursor is None or not missing:
-                return
-
-    def _note(self, found: _Pending | None, listed: Listed, asked_at: float) -> Operation[None]:
-        if found is not None:
-            yield from self._runs.shown(found.record, listed.observation, asked_at)
-            found.due = asked_at + pause_after(asked_at - found.record.born, self._context.settings)
-
-    # When it does not go as it should
-
-    def _a_run(self) -> RunRecord:
-        """One of those that are followed, to speak for all."""
-        return self._pending[0].record
-
-    def _heard(self, contact: Contact, record: RunRecord) -> None:
-        if contact.succeeded():
-            self._context.emit(events.ContactRestored(connection=self._context.name, ref=record.ref))
-
-    def _unheard(self, contact: Contact, record: RunRecord, error: FlowrunnerError) -> float:
-        """Note a failed look; how long to pause then."""
-        self._context.located(error, record.ref)
-        if ends_following(error):
+        came = yield from self.next()
+        if came is None:
+            return None
+        record, error = came
+        if error is not None:
             raise error
-        self._context.emit(events.ContactFailed(connection=self._context.name, ref=record.ref, error=error))
-        if contact.failed(self._context.monotonic()):
-            raise ContactLost(
-                f"no readable answer for {self._context.settings.contact_budget:g} s, about one of {len(self)} runs; "
-                f"the last failure was: {error.message}. They are as they were: wait again when the vendor answers",
-                status=record.status,
-                ref=record.ref,
-            ) from error
-        return contact.pause(self._context.settings, error.retry_after)
+        return record
 
-    def _timeout(self) -> WaitTimeout:
-        return WaitTimeout(
-            f"{len(self._pending)} runs have not ended within {self._deadline.length:g} s: they go on, wait again",
-            status=self._a_run().status,
+    def _error(self, wait: Wait) -> BaseException | None:
+        if not wait.is_late:
+            return None if isinstance(wait.error, RunNotFound) else wait.error
+        late = 1 + len(self._crowd.waits) + sum(each.is_late for each in self._crowd.ready)
+        error = WaitTimeout(
+            f"{late} runs have not ended within {self._deadline.length:g} s: they go on, wait again",
+            status=wait.record.status,
         )
+        error.__cause__ = wait.error
+        return error
 
 
 def _is_done(status: RunStatus) -> bool:

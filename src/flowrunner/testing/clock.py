@@ -96,19 +96,29 @@ class VirtualClock:
             self._tell()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, as a client does between two looks at a run."""
-        woken = threading.Event()
-        with self._known(_Wait(self._moment(seconds), woken.set)):
-            woken.wait()
-        self._check()
+        """Wait, as a client does before a request that must not be sent yet."""
+        self.rest(seconds, threading.Event())
 
     async def asleep(self, seconds: float) -> None:
         """As `sleep`."""
-        woken = asyncio.Event()
-        wake = partial(asyncio.get_running_loop().call_soon_threadsafe, woken.set)
-        with self._known(_Wait(self._moment(seconds), wake)):
-            await woken.wait()
+        await self.arest(seconds, asyncio.Event())
+
+    def rest(self, seconds: float, news: threading.Event) -> None:
+        """Wait, as a client does between two looks at its runs, or until there is news."""
+        with self._known(_Wait(self._moment(seconds), news.set)):
+            news.wait()
         self._check()
+
+    async def arest(self, seconds: float, news: asyncio.Event) -> None:
+        """As `rest`."""
+        wake = partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)
+        with self._known(_Wait(self._moment(seconds), wake)):
+            await news.wait()
+        self._check()
+
+    def chance(self) -> float:
+        """Nothing is left to chance."""
+        return 0.0
 
     def asking(self, at_most: float = math.inf, leave: Callable[[], Any] = bool) -> AbstractContextManager[None]:
         """Have a request under way: time stands still, unless the request is held open.

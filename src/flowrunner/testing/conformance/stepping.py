@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
 __all__ = ["SteppingClock"]
 
+TURNS: Final = 50
+"""Turns that others get on the loop before time passes."""
 START: Final = datetime(2025, 1, 1, 12, tzinfo=UTC)
 
 
@@ -44,3 +48,25 @@ class SteppingClock:
         """As `sleep`."""
         self.sleep(seconds)
         await asyncio.sleep(0)
+
+    def rest(self, seconds: float, news: threading.Event) -> None:
+        """Let time pass, unless there is news."""
+        if seconds == math.inf:
+            news.wait()
+        elif not news.is_set():
+            self.sleep(seconds)
+
+    async def arest(self, seconds: float, news: asyncio.Event) -> None:
+        """As `rest`; what others can do at once is done first."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+            if news.is_set():
+                return
+        if seconds == math.inf:
+            await news.wait()
+        else:
+            self.sleep(seconds)
+
+    def chance(self) -> float:
+        """Nothing is left to chance."""
+        return 0.0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowrunner import errors, follow
+from flowrunner import errors, polling
 from flowrunner.backend import Settings
 from flowrunner.errors import (
     AuthenticationError,
@@ -25,7 +25,7 @@ from flowrunner.errors import (
     UnsupportedOption,
     VendorError,
 )
-from flowrunner.follow import Contact, HoldTrust, ends_following, pause_after
+from flowrunner.polling import Contact, Trust, ends_following, pause_after
 
 SETTINGS = Settings(poll_min=0.5, poll_max=30.0)
 
@@ -153,7 +153,7 @@ def test_a_wish_of_the_vendor_is_granted(wish, pause):
 
 def test_a_vendor_is_trusted_to_hold_at_first():
     """Nothing is known against it."""
-    assert HoldTrust().holds(0.0)
+    assert Trust().holds(0.0)
 
 
 @pytest.mark.parametrize(
@@ -162,12 +162,12 @@ def test_a_vendor_is_trusted_to_hold_at_first():
 )
 def test_what_counts_as_held(hold, elapsed, ended, held):
     """At least half of the time asked for, or the run ended."""
-    assert HoldTrust().judge(hold, elapsed, 100.0, ended=ended) is held
+    assert Trust().judge(hold, elapsed, 100.0, ended=ended) is held
 
 
 def test_two_vain_requests_in_a_row_end_the_trust():
     """Answered at once or cut, twice in a row: the vendor, or a proxy, does not hold."""
-    trust = HoldTrust()
+    trust = Trust()
     trust.judge(20, 0.1, 1.0, ended=False)
     assert trust.holds(1.0)
     trust.failed(2.0)
@@ -176,7 +176,7 @@ def test_two_vain_requests_in_a_row_end_the_trust():
 
 def test_the_trust_comes_back_after_a_while():
     """Ten minutes after the last vain request it is tried again, since the vendor may only have been restarted."""
-    trust = HoldTrust()
+    trust = Trust()
     trust.failed(1.0)
     trust.failed(2.0)
     assert not trust.holds(601.9)
@@ -191,7 +191,7 @@ def test_the_trust_comes_back_after_a_while():
 
 def test_a_held_request_restores_the_trust():
     """One that was held makes up for the one before."""
-    trust = HoldTrust()
+    trust = Trust()
     trust.failed(1.0)
     trust.judge(20, 20, 21.0, ended=False)
     trust.failed(22.0)
@@ -200,5 +200,5 @@ def test_a_held_request_restores_the_trust():
 
 def test_all_names_are_there():
     """`__all__` names what other modules may use, and no error class is unknown to this test by accident."""
-    assert all(hasattr(follow, name) for name in follow.__all__)
+    assert all(hasattr(polling, name) for name in polling.__all__)
     assert {type(error).__name__ for error in [*FOR_GOOD, *FOR_NOW]} <= set(errors.__all__)

@@ -1,0 +1,114 @@
+"""The threads that wait for runs follow them: what is to be done, and when, they are told by the schedule."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowrunner.clock import Clock
+    from flowrunner.follow import Crowd, Job
+    from flowrunner.operations.following import Following
+    from flowrunner.operations.steps import Operation
+
+__all__ = ["Follower"]
+
+
+class Follower:
+    """Has the threads that wait for runs follow them, all for each other: there is no other thread.
+
+    One of those that rest leads: it wakes when something is to be done. Whoever takes a job leaves leading to another.
+
+    Args:
+        following: says what is to be done.
+        perform: does it.
+        clock: time.
+    """
+
+    def __init__(self, following: Following, perform: Callable[[Operation[None]], None], clock: Clock) -> None:
+        self._following = following
+        self._perform = perform
+        self._clock = clock
+        self._schedule = following.schedule
+        self._schedule.holders = lambda: self._crowds
+        self._schedule.changed = self._changed
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = self._schedule.lock
+        self._crowds = 0
+        self._resting: dict[Crowd, threading.Event] = {}
+        self._leader: Crowd | None = None
+        self._wakes_at = math.inf
+
+    def attend(self, crowd: Crowd) -> None:
+        """Take part in following runs until one of these waits is over."""
+        news = threading.Event()
+        crowd.wake = news.set
+        with self._lock:
+            self._crowds += 1
+        try:
+            while not crowd.ready:
+                self._work_or_rest(crowd, news)
+        finally:
+            with self._lock:
+                self._crowds -= 1
+                self._changed()
+
+    def _work_or_rest(self, crowd: Crowd, news: threading.Event) -> None:
+        with self._lock:
+            news.clear()
+            job, seconds = self._following.next_job(crowd)
+            if crowd.ready:  # asking may show that the time is up
+                if job is not None:
+                    self._schedule.dropped(job, self._clock.monotonic())
+                return
+            if job is None:
+                seconds = self._lie_down(crowd, news, seconds)
+        if job is not None:
+            self._do(job)
+            return
+        try:
+            self._clock.rest(seconds, news)
+        finally:
+            with self._lock:
+                del self._resting[crowd]
+                if self._leader is crowd:
+                    self._leader, self._wakes_at = None, math.inf
+
+    def _lie_down(self, crowd: Crowd, news: threading.Event, seconds: float) -> float:
+        """The seconds for which a thread rests: the leader, until something is to be done."""
+        patience = self._following.patience(crowd)
+        self._resting[crowd] = news
+        if self._leader is not None:
+            return patience
+        self._leader, self._wakes_at = crowd, self._clock.monotonic() + seconds
+        return min(seconds, patience)
+
+    def _do(self, job: Job) -> None:
+        with self._lock:
+            self._changed()
+        try:
+            self._perform(self._following.perform(job))
+        except Exception as error:  # noqa: BLE001 - it is told to whoever waits for that run
+            self._following.broke(job, error)
+
+    def _changed(self) -> None:
+        """See to it that somebody wakes in time."""
+        if not self._resting:
+            return
+        if self._leader is None:
+            next(iter(self._resting.values())).set()
+        elif self._clock.monotonic() + self._schedule.rest(self._clock.monotonic()) < self._wakes_at:
+            self._resting[self._leader].set()
+
+    def forked(self) -> None:
+        """Begin anew in a child process: the threads that waited are not in it."""
+        if self._pid != os.getpid():
+            self._schedule.begin_anew()
+            self._begin()
