@@ -695,7 +695,7 @@ def test_looks_grow_rarer_with_age(case):
     with pytest.raises(WaitTimeout):
         run.wait(timeout=1000)
 
-    pauses = case.clock.slept[:-1]
+    pauses = [round(pause, 6) for pause in case.clock.slept[:-1]]
     assert (min(pauses), max(pauses)) == (1, 20)
     assert sorted(pauses) == pauses
     assert case.looks() < 90
@@ -1536,16 +1536,6 @@ def test_a_vendor_that_holds_again(case):
     assert len(_holds(case)) == 3
 
 
-@pytest.mark.parametrize(("connections", "polls", "held_at_once"), [(1, 8, 0), (3, 8, 2), (8, 1, 1)])
-def test_a_connection_stays_free(case, connections, polls, held_at_once):
-    """At most `max_connections` - 1 requests are held at once, and never more than `max_long_polls`."""
-    client = case.client(max_connections=connections, max_long_polls=polls)
-    following = getattr(client, "target", client)._operations.following
-    status = case.run(job("running")).refresh()
-    holds = [following._hold(status, None, every_change=False) for _ in range(5)]
-    assert holds == [20.0] * held_at_once + [0.0] * (5 - held_at_once)
-
-
 def test_a_proxy_that_cuts_held_requests_is_no_lost_contact(case):
     """A proxy that answers 504 to what is held, each time after a while, does not lead to ContactLost."""
     run = case.run(*[job("running")] * 30, job("success"), max_long_polls=8, contact_budget=30)
@@ -1628,11 +1618,13 @@ async def test_so_many_held_requests(connected, vendor, clock):
         with pytest.raises(WaitTimeout):
             await second.wait(timeout=30)
         assert vendor.asked("GET", "/jobs/1/result") == []
-        assert client._operations.following._long_polls == 1
+        schedule = client._operations.following.schedule
+        assert schedule._long_polls == 1
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert (client._operations.following._long_polls, first.status.state) == (0, RunState.QUEUED)
+        await asyncio.sleep(0)  # the look is cancelled, too
+        assert (schedule._long_polls, len(schedule), first.status.state) == (0, 0, RunState.QUEUED)
 
 
 # Events, capabilities, calls

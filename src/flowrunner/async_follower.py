@@ -26,6 +26,7 @@ class Told(asyncio.Future[None]):
     """To await until a wait is over: the smallest thing that a task can rest on, since there may be ten thousand."""
 
     __slots__ = ()
+    every_change = False
 
     def tell(self, _: Wait) -> None:
         """It is over."""
@@ -101,8 +102,9 @@ class AsyncFollower:
         self._jobs[followed] = task
         task.add_done_callback(partial(self._done, followed, news))
 
-    def _done(self, followed: Followed | None, news: asyncio.Event, _: asyncio.Task[None]) -> None:
-        del self._jobs[followed]
+    def _done(self, followed: Followed | None, news: asyncio.Event, task: asyncio.Task[None]) -> None:
+        if self._jobs[followed] is task:  # the next look at the run may have begun already
+            del self._jobs[followed]
         news.set()
 
     async def _do(self, job: Job) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from flowrunner.config import Connection
     from flowrunner.enums import CancelOutcome, RunState
     from flowrunner.events import OnEvent
+    from flowrunner.follow import Wait
     from flowrunner.http import AsyncHttpSession, HttpSession
     from flowrunner.journal.store import Journal
     from flowrunner.models import (
@@ -416,7 +417,7 @@ class Client(_ClientBase):
 class _RunBase:
     """What both kinds of run share: what is known, without asking."""
 
-    __slots__ = ("__weakref__", "_client", "_record")
+    __slots__ = ("_client", "_record")
 
     def __init__(self, client: Any, record: RunRecord) -> None:
         self._client = client
@@ -836,16 +837,22 @@ class AsyncRun(_RunBase):
         raise_on_failure: bool = True,
     ) -> RunResult:
         """As `Run.wait`. Cancelling the task that waits leaves the run as it is."""
-        # Ten thousand tasks may rest here, so nothing is between this frame and what it awaits.
-        follower, results = self._client._follower, self._operations.results  # noqa: SLF001 - as above
-        told = follower.told()
-        wait = self._locally(partial(results.waiting, self._record, timeout, until, told))
-        if wait is not None:
-            try:
-                follower.start()
-                await told
-            finally:
-                results.leave(wait)
+        # Ten thousand tasks may rest here: nothing is between this frame and what it awaits, and it is a small one.
+        wait = self._begin_wait(timeout, until)
+        try:
+            await wait.told
+        finally:
+            self._operations.following.leave(wait)
+        return await self._end_wait(wait, until, raise_on_failure)
+
+    def _begin_wait(self, timeout: float | timedelta | None, until: str) -> Wait:
+        begin = partial(self._operations.results.waiting, self._record, timeout, until, self._client._follower.told())  # noqa: SLF001 - as above
+        wait = self._locally(begin)
+        self._client._follower.start()  # noqa: SLF001 - as above
+        return wait
+
+    async def _end_wait(self, wait: Wait, until: str, raise_on_failure: bool) -> RunResult:  # noqa: FBT001 - as `wait`
+        results = self._operations.results
         return await self._perform(results.conclude(self._record, wait, until, raise_on_failure=raise_on_failure))
 
     def watch(

@@ -1,8 +1,8 @@
 """The scheduler: who waits for which run, and what is asked next, and when. Pure: time comes in as an argument.
 
-All waits of a client share one `Schedule`. Whoever has a thread, or a task, to spare asks it for the next job: a look at
-one run, or a round through the vendor's lists, by which any number of runs is looked at in a few pages. What is found
-out is told to the schedule, which tells those who wait.
+All waits of a client share one `Schedule`. Whoever has a thread, or a task, to spare asks it for the next job: a look
+at one run, or a round through the vendor's lists, by which any number of runs is looked at in a few pages. What is
+found out is told to the schedule, which tells those who wait.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
-    from flowrunner.backend import Backend, Sighting
+    from flowrunner.backend import Backend, Settings, Sighting
     from flowrunner.errors import FlowrunnerError
     from flowrunner.models import RunStatus
     from flowrunner.operations.records import RunRecord
@@ -37,6 +37,7 @@ GRACE: Final = 5.0
 """Seconds by which a look may outlast the wait it is made for, so that `wait(timeout=0)` still gets an answer."""
 SINGLY: Final = 2
 """So many runs that a list does not show are looked at one by one: that costs no more than another list."""
+ALONE: Final = -1
 NEVER: Final = float("-inf")
 ENDLESS: Final = float("inf")
 
@@ -65,7 +66,13 @@ class Deadline:
 
 
 class Told(Protocol):
-    """Who is told when a wait is over."""
+    """Who is told when a wait is over. A task can await one of its kind.
+
+    Attributes:
+        every_change: changes before the end matter, so the vendor is not asked to hold requests while more may come.
+    """
+
+    every_change: bool
 
     def tell(self, wait: Wait) -> None:
         """It is over: its run stands as wanted, or `error` or `is_late` says why not."""
@@ -113,7 +120,7 @@ class Wait:
         self.record = record
         self.stop = stop
         self.deadline = deadline
-        self.told = told
+        self.told: Any = told  # what it is, whoever waits knows
         self.every_change = every_change
         self.followed: Followed | None = None
         self.joined = NEVER
@@ -126,12 +133,14 @@ class Crowd:
     """Many waits of one caller, who takes them as they are over.
 
     Attributes:
+        every_change: as of `Told`.
         waits: those that are not over.
         ready: those that are, and were not taken.
         wake: wakes the caller, who may rest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, every_change: bool = False) -> None:
+        self.every_change = every_change
         self.waits: set[Wait] = set()
         self.ready: deque[Wait] = deque()
         self.wake: Callable[[], object] = bool
@@ -158,11 +167,10 @@ class Followed:
             the next round looks at it.
         contact: how long looks at it have failed, if they do.
         is_asked: whether a look at it is under way.
-        missed: rounds in a row whose lists did not show it.
-        is_alone: lists do not show it: it is looked at by itself.
+        missed: rounds in a row whose lists did not show it; ALONE once it is looked at by itself for that.
     """
 
-    __slots__ = ("contact", "due", "is_alone", "is_asked", "looked_at", "missed", "record", "waits")
+    __slots__ = ("contact", "due", "is_asked", "looked_at", "missed", "record", "waits")
 
     def __init__(self, record: RunRecord) -> None:
         self.record = record
@@ -172,7 +180,11 @@ class Followed:
         self.contact: Contact | None = None
         self.is_asked = False
         self.missed = 0
-        self.is_alone = False
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is looked at by itself, whatever others are."""
+        return self.missed == ALONE
 
     def __iter__(self) -> Iterator[Wait]:
         wait = self.waits
@@ -260,21 +272,22 @@ class Schedule:
 
     def __init__(self, backend: Backend, chance: Callable[[], float]) -> None:
         self._backend = backend
-        self._settings = backend.settings
+        self._settings: Settings = backend.settings
         self._chance = chance
         self.changed: Callable[[], object] = bool
         self.holders: Callable[[], float] = lambda: ENDLESS
         self.abandoned: Callable[[Followed], object] = bool
-        self._runs: dict[str | None, Followed] = {}
-        self._twins: dict[str | None, list[Followed]] = {}
-        self.begin_anew()
+        self._numbers = count()
+        self._empty()
 
     def begin_anew(self) -> None:
         """Nobody waits: in a child process, those who do are not there."""
         for followed in self._all():
             followed.record.followed = None
+        self._empty()
+
+    def _empty(self) -> None:
         self.lock = threading.RLock()
-        self._numbers = count()
         self._runs: dict[str | None, Followed] = {}
         self._twins: dict[str | None, list[Followed]] = {}
         self._due: list[tuple[float, int, Followed]] = []
@@ -324,8 +337,7 @@ class Schedule:
     def leave(self, waits: Iterable[Wait]) -> None:
         """They wait no more."""
         with self.lock:
-            left = [wait for wait in tuple(waits) if self._remove(wait)]
-            if left:
+            if sum(map(self._remove, waits)):
                 self.changed()
 
     def settle(self, followed: Followed) -> None:
@@ -439,7 +451,7 @@ class Schedule:
         self._by_lists = by_lists
         self._due.clear()
         for followed in self._all():
-            followed.is_alone, followed.missed = False, 0
+            followed.missed = 0
             if not followed.is_asked:
                 self._plan(followed, max(now, followed.looked_at + self._pause(followed, now)))
 
@@ -455,19 +467,20 @@ class Schedule:
 
     def _expire(self, now: float) -> None:
         """End the waits whose time is up; most get a last look first."""
+        for moment, _, wait in self._held_back:
+            if now - moment >= GRACE:
+                self.end(wait, wait.error, is_late=True)
         while self._deadlines and self._deadlines[0][0] <= now:
             item = heappop(self._deadlines)
             wait = item[2]
-            if wait.followed is None:
-                continue
-            if now - item[0] >= GRACE or not self._is_to_be_seen(wait, wait.followed, now):
-                self.end(wait, wait.error, is_late=True)
-            else:
+            if wait.followed is not None and self._is_to_be_seen(wait, wait.followed, now):
                 self._held_back.append(item)
+            else:
+                self.end(wait, wait.error, is_late=True)
 
     def _is_to_be_seen(self, wait: Wait, followed: Followed, now: float) -> bool:
         """Whether a look is under way, or due, that the wait should still see the outcome of."""
-        if followed.is_asked or (self._round is not None and not followed.is_alone):
+        if followed.is_asked or self._is_in_round(followed):
             return True
         if followed.looked_at >= wait.deadline.moment:
             return False
@@ -484,19 +497,23 @@ class Schedule:
 
     def _next_deadline(self) -> float:
         """When a wait is over that no look under way is for; those end with it, unless it takes too long."""
-        late = [moment + GRACE for moment, _, wait in self._held_back if self._outlasts(wait)]
+        moment = ENDLESS
         while self._deadlines:
-            moment, _, wait = self._deadlines[0]
-            if wait.followed is not None and self._round is not None and not wait.followed.is_alone:
-                late.append(moment + GRACE if self._outlasts(wait) else ENDLESS)
-                break
+            due, _, wait = self._deadlines[0]
             if wait.followed is not None and not wait.followed.is_asked:
-                late.append(moment)
+                moment = self._end_beside(due, wait) if self._is_in_round(wait.followed) else due
                 break
             item = heappop(self._deadlines)
             if wait.followed is not None:
                 self._held_back.append(item)
-        return min(late, default=ENDLESS)
+        return min([moment, *(self._end_beside(due, wait) for due, _, wait in self._held_back)])
+
+    def _is_in_round(self, followed: Followed) -> bool:
+        return self._round is not None and not followed.is_alone
+
+    def _end_beside(self, due: float, wait: Wait) -> float:
+        """When a wait ends that a look, or a round, is under way for."""
+        return due + GRACE if self._outlasts(wait) else ENDLESS
 
     def _outlasts(self, wait: Wait) -> bool:
         """Whether the look under way may take longer than the wait bears: it began before somebody waited so."""
@@ -531,7 +548,7 @@ class Schedule:
         state = followed.record.status.state
         if self._long_polls >= self._most_held(now) or followed.contact is not None or state is RunState.UNKNOWN:
             return 0.0
-        if state is not RunState.RUNNING and any(wait.every_change for wait in followed):
+        if state is not RunState.RUNNING and any(wait.told.every_change for wait in followed):
             return 0.0
         hold = min(self._backend.max_hold, remaining)
         return hold if hold >= 1 else 0.0
@@ -648,11 +665,10 @@ class Schedule:
     def _see(self, followed: Followed, sighting: Sighting, glimpse: Glimpse) -> bool:
         """Whether it says what is known already."""
         followed.looked_at = glimpse.asked_at
-        followed.missed = 0
-        if followed.is_alone:
-            followed.is_alone = False
-            if not followed.is_asked:
+        if followed.missed:
+            if followed.is_alone and not followed.is_asked:
                 followed.due = None
+            followed.missed = 0
         return followed.record.is_as_known(sighting, glimpse)
 
     def rounded(self, done: Round, now: float) -> bool:
@@ -678,6 +694,8 @@ class Schedule:
 
     def _miss(self, followed: Followed, now: float, *, at_once: bool) -> None:
         """A run moves between pages while they are read; twice in a row that does not happen to it."""
+        if followed.is_alone:
+            return
         followed.missed += 1
         if at_once or followed.missed > 1 or not followed.record.is_expected:
             self.single_out(followed, now)
@@ -716,7 +734,7 @@ class Schedule:
         """What a list says of the run cannot be used: it is looked at by itself."""
         with self.lock:
             if followed.waits is not None and not followed.is_asked:
-                followed.is_alone = True
+                followed.missed = ALONE
                 self._plan(followed, now)
 
     def _end_round(self, now: float, due: float) -> None:

@@ -7,6 +7,7 @@ answer late, so nothing raises; what contradicts is reported as an anomaly.
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -309,7 +310,7 @@ def _word(known: RunStatus, seen: Observation, meaning: Meaning | None) -> str |
     if known.vendor_status is not None and fold(seen.word) == fold(known.vendor_status):
         return known.vendor_status
     says_nothing = meaning is not None and meaning.state is None
-    return known.vendor_status if says_nothing and known.state.is_final else seen.word
+    return known.vendor_status if says_nothing and known.state.is_final else sys.intern(seen.word)  # many runs share it
 
 
 def _kept_reason(known: RunStatus, state: RunState) -> WaitReason | None:

@@ -1,8 +1,8 @@
 """What a client does, written once for sync and async.
 
 An operation is a generator, as a plan is, one level above: it asks for plans to be carried out (`Ask`), for runs to be
-followed (`Attend`), and for time to pass (`Pause`). Operations know states, budgets and events; they know no vendor and no HTTP. `Client` and
-`AsyncClient` perform their steps.
+followed (`Attend`), and for time to pass (`Pause`). Operations know states, budgets and events; they know no vendor and
+no HTTP. `Client` and `AsyncClient` perform their steps.
 """
 
 from __future__ import annotations

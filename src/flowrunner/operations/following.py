@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLOSED", "Following", "Watching", "check"]
 
+NO_DEADLINE: Final = Deadline(None, 0.0)
 CLOSED: Final = "the client was closed while a run was waited for: the run goes on, connect again and attach to it"
 
 
@@ -59,7 +60,7 @@ class Following:
 
     def deadline(self, timeout: float | timedelta | None) -> Deadline:
         """When a wait that begins now is over."""
-        return Deadline(None if timeout is None else seconds(timeout), self._context.monotonic())
+        return NO_DEADLINE if timeout is None else Deadline(seconds(timeout), self._context.monotonic())
 
     def follow(
         self,
@@ -84,8 +85,8 @@ class Following:
         """
         if not until(record.status):
             with_id(record.ref)
-            crowd = Crowd()
-            wait = Wait(record, until, deadline, crowd, every_change=every_change)
+            crowd = Crowd(every_change=every_change)
+            wait = Wait(record, until, deadline, crowd)
             with self.joined(crowd, wait):
                 yield from attend(crowd)
             check(wait)
@@ -99,11 +100,15 @@ class Following:
         try:
             yield
         finally:
-            self.schedule.leave(crowd.waits)
+            self.leave(*crowd.waits)
 
     def join(self, *waits: Wait) -> None:
         """Somebody waits from now on."""
         self.schedule.join(waits, self._context.monotonic())
+
+    def leave(self, *waits: Wait) -> None:
+        """They wait no more."""
+        self.schedule.leave(waits)
 
     # What has to be done for it
 

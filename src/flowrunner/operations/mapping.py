@@ -33,7 +33,7 @@ class Ended:
     index: int
     parameters: Mapping[str, Any] | None
     record: RunRecord | None
-    error: BaseException | None = None
+    error: Exception | None = None
 
 
 class Mapped:

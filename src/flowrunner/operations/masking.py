@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flowrunner.states import Observation
 
-__all__ = ["Masker"]
+__all__ = ["NOTHING_HIDDEN", "Masker"]
 
 
 SHORTEST: Final = 4
@@ -68,6 +68,10 @@ class Masker:
         if (message, remarks, raw) == (seen.message, seen.remarks, seen.raw):
             return seen
         return evolve(seen, message=message, remarks=remarks, raw=raw)
+
+
+NOTHING_HIDDEN: Final = Masker()
+"""Hides nothing; there are more runs without passwords than with."""
 
 
 def _forms(value: str) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from attrs import evolve
 
@@ -11,7 +12,7 @@ from flowrunner import events
 from flowrunner.enums import RunState
 from flowrunner.errors import InvalidRequest, RunNotFound
 from flowrunner.models import RunRef, RunStatus
-from flowrunner.operations.masking import Masker
+from flowrunner.operations.masking import NOTHING_HIDDEN, Masker
 from flowrunner.operations.steps import ask
 from flowrunner.states import Track, absent, cancel_answered, changed, glimpsed, mismatched, reduce
 
@@ -31,7 +32,6 @@ __all__ = ["RunRecord", "Runs", "with_id"]
 
 HISTORY: Final = 200
 """Entries of a run's history that are kept."""
-NOTHING_HIDDEN: Final = Masker()
 LOST: Final = RunState.LOST
 
 
@@ -53,17 +53,20 @@ class RunRecord:
         candidates: the runs that may be it, with how they stood in the vendor's list.
         followed: who waits for it; None if nobody does.
         glimpse: the last answer that said nothing new, where it was not looked at more closely.
+        lock: held while what is known changes; one for all, since that takes microseconds and there are many runs.
     """
+
+    lock: ClassVar[threading.RLock] = threading.RLock()
 
     __slots__ = (
         "_history", "_track", "born", "candidates", "changes", "expected_flow", "followed", "glimpse", "hidden",
-        "is_settled", "lock", "outcome", "ref", "result", "submitted_at", "uploads",
+        "is_settled", "outcome", "ref", "result", "submitted_at", "uploads",
     )  # fmt: skip
 
     def __init__(self, ref: RunRef, track: Track, *, born: float, expected_flow: str | None = None) -> None:
         self.ref = ref
         self._track = track
-        self._history: list[RunStatus] = []
+        self._history: tuple[RunStatus, ...] = ()
         self.changes = 0
         self.expected_flow = expected_flow
         self.hidden = NOTHING_HIDDEN
@@ -76,7 +79,6 @@ class RunRecord:
         self.candidates: tuple[tuple[RunRef, RunStatus], ...] = ()
         self.followed: Followed | None = None
         self.glimpse: Glimpse | None = None
-        self.lock = threading.RLock()
 
     @property
     def track(self) -> Track:
@@ -108,9 +110,9 @@ class RunRecord:
 
     def remember(self) -> None:
         """Add what is known now to the history."""
-        if self._history:  # the last one is what is known now, as a rule: it is not kept twice
-            self._history[-1] = self._history[-1].without_raw()
-        self._history = [*self._history, self.status][-HISTORY:]
+        # The last one is what is known now, as a rule: it is not kept twice.
+        before = [*self._history[:-1], *(status.without_raw() for status in self._history[-1:])]
+        self._history = (*before, self.status)[-HISTORY:]
         self.changes += 1
 
     def is_as_known(self, sighting: Sighting, glimpse: Glimpse) -> bool:
@@ -129,6 +131,14 @@ class RunRecord:
             return False
         self.glimpse = glimpse
         return True
+
+
+def _renew_lock() -> None:
+    RunRecord.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # a thread that held it may not be in the child process
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Runs:
@@ -235,8 +245,10 @@ class Runs:
         yield from self.shown(record, seen, asked_at)
         return True
 
-    def shown(self, record: RunRecord, seen: Observation, asked_at: float) -> Operation[None]:
-        """Note that the vendor shows the run, and what it says about it.
+    def shown(
+        self, record: RunRecord, seen: Observation, asked_at: float, observed_at: datetime | None = None
+    ) -> Operation[None]:
+        """Note that the vendor shows the run, and what it says about it: just now, or when a page of many came.
 
         What somebody attached by a key and an id, and is seen for the first time, is the run of that key from then on.
 
@@ -247,7 +259,7 @@ class Runs:
         is_news = may_settle and (yield from self._ledger.settle(record.ref))
         if is_news:
             self._context.emit(events.Submitted(connection=self._context.name, ref=record.ref))
-        self.apply(record, seen, asked_at)
+        self.apply(record, seen, asked_at, observed_at=observed_at)
         if is_news:
             yield from self._ledger.settled(record.ref, record.status)
         record.is_settled = True
@@ -264,16 +276,26 @@ class Runs:
         self._tell(record, old, new, ())
         return True
 
-    def apply(self, record: RunRecord, seen: Observation, asked_at: float, *, quietly: bool = False) -> None:
+    def apply(
+        self,
+        record: RunRecord,
+        seen: Observation,
+        asked_at: float,
+        *,
+        observed_at: datetime | None = None,
+        quietly: bool = False,
+    ) -> None:
         """Note what an answer says about the run; `quietly` where it is no news, but how the run was found."""
-        now = self._context.now()
+        now = observed_at or self._context.now()
         seen = record.hidden.observation(self._context.masker.observation(seen))
         with record.lock:
             old = record.track.status
             if (other := _other_flow(record, seen)) is not None:
                 record.track, anomaly = mismatched(record.track, *other, observed_at=now)
             else:
-                record.expected_flow = record.expected_flow or seen.flow
+                record.expected_flow = record.expected_flow or (
+                    record.ref.flow if seen.flow == record.ref.flow else seen.flow
+                )
                 record.track, anomaly = reduce(
                     record.track, seen, self._context.backend.words, asked_at=asked_at, observed_at=now
                 )

@@ -73,26 +73,19 @@ class Results:
         yield from self._following.follow(record, _stop(until), deadline)
         return (yield from self._concluded(record, until, raise_on_failure=raise_on_failure))
 
-    def waiting(self, record: RunRecord, timeout: float | timedelta | None, until: str, told: Told) -> Wait | None:
-        """A wait as that of `wait`, for somebody who is told when it is over, and then concludes it; None if it is."""
-        stop, deadline = _stop(until), self.deadline(timeout)
-        if stop(record.status):
-            return None
-        with_id(record.ref)
-        wait = Wait(record, stop, deadline, told)
-        self._following.join(wait)
+    def waiting(self, record: RunRecord, timeout: float | timedelta | None, until: str, told: Told) -> Wait:
+        """A wait as that of `wait`, for somebody who is told when it is over, and then concludes it."""
+        wait = Wait(record, _stop(until), self.deadline(timeout), told)
+        if wait.stop(record.status):
+            told.tell(wait)
+        else:
+            with_id(record.ref)
+            self._following.join(wait)
         return wait
 
-    def leave(self, wait: Wait) -> None:
-        """The wait is over, or given up."""
-        self._following.schedule.leave((wait,))
-
-    def conclude(
-        self, record: RunRecord, wait: Wait | None, until: str, *, raise_on_failure: bool
-    ) -> Operation[RunResult]:
+    def conclude(self, record: RunRecord, wait: Wait, until: str, *, raise_on_failure: bool) -> Operation[RunResult]:
         """What `wait` does when the run stands as wanted."""
-        if wait is not None:
-            check(wait)
+        check(wait)
         return (yield from self._concluded(record, until, raise_on_failure=raise_on_failure))
 
     def _concluded(self, record: RunRecord, until: str, *, raise_on_failure: bool) -> Operation[RunResult]:

@@ -100,14 +100,15 @@ class Rounds:
         asked_at = self._context.monotonic()
         plan = self._context.backend.observe_many(ended=ended, cursor=cursor)
         page = yield from ask(plan, retry=False, at_most=this.at_most)
-        for followed, sighting in self._schedule.sift(page.items, asked_at, self._context.now()):
-            yield from self._news(followed, sighting, asked_at)
+        came_at = self._context.now()
+        for followed, sighting in self._schedule.sift(page.items, asked_at, came_at):
+            yield from self._news(followed, sighting, asked_at, came_at)
         return page
 
-    def _news(self, followed: Followed, sighting: Sighting, asked_at: float) -> Operation[None]:
+    def _news(self, followed: Followed, sighting: Sighting, asked_at: float, came_at: datetime) -> Operation[None]:
         """Note what is new about a run; what is wrong with one of them concerns no other."""
         try:
-            yield from self._runs.shown(followed.record, sighting.observation(), asked_at)
+            yield from self._runs.shown(followed.record, sighting.observation(), asked_at, came_at)
         except FlowrunnerError as error:
             self._context.located(error, followed.record.ref)
             if ends_following(error):

@@ -20,7 +20,7 @@ from flowrunner.models import ParameterKind, RunRef, SubmitOptions
 from flowrunner.nearmiss import suggestion
 from flowrunner.operations.files import new_folder
 from flowrunner.operations.ledger import LONGEST_WAIT
-from flowrunner.operations.masking import Masker
+from flowrunner.operations.masking import NOTHING_HIDDEN, Masker
 from flowrunner.operations.steps import ask
 from flowrunner.parameters import problems
 
@@ -262,4 +262,5 @@ def _fitted(spec: FlowSpec | None, parameters: Mapping[str, Any]) -> dict[str, A
 def _passwords(spec: FlowSpec | None, parameters: Mapping[str, Any]) -> Masker:
     """Hides the values of password parameters among those given."""
     kinds = {} if spec is None else {parameter.name: parameter.kind for parameter in spec.parameters}
-    return Masker(str(value) for name, value in parameters.items() if kinds.get(name) is ParameterKind.PASSWORD)
+    passwords = [str(value) for name, value in parameters.items() if kinds.get(name) is ParameterKind.PASSWORD]
+    return Masker(passwords) if passwords else NOTHING_HIDDEN

@@ -63,10 +63,10 @@ class Together:
 
     def close(self) -> None:
         """Wait for none of them any more."""
-        self._following.schedule.leave(self._crowd.waits)
+        self._following.leave(*self._crowd.waits)
         self._crowd.waits.clear()
 
-    def next(self) -> Operation[tuple[RunRecord, BaseException | None] | None]:
+    def next(self) -> Operation[tuple[RunRecord, Exception | None] | None]:
         """The next run that has come to its end, or why it cannot be waited for any longer; None if there is no other.
 
         That is `WaitTimeout`, where the time is up, or `ContactLost`, where no look succeeded for `contact_budget`.
@@ -98,7 +98,9 @@ class Together:
             raise error
         return record
 
-    def _error(self, wait: Wait) -> BaseException | None:
+    def _error(self, wait: Wait) -> Exception | None:
+        if wait.error is not None and not isinstance(wait.error, Exception):
+            raise wait.error  # the program is being ended
         if not wait.is_late:
             return None if isinstance(wait.error, RunNotFound) else wait.error
         late = 1 + len(self._crowd.waits) + sum(each.is_late for each in self._crowd.ready)
