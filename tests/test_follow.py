@@ -161,7 +161,7 @@ def test_a_look_that_is_for_nobody_is_given_up():
     (look,) = case.jobs(0.0)
     case.schedule.leave([wait])
     assert given_up == [look.followed]
-    case.schedule.dropped(look, 0.0)
+    case.schedule.done(look, 0.0)
     assert case.jobs(100.0) == []
 
 
@@ -526,7 +526,7 @@ def test_a_round_that_was_given_up_is_made_anew():
     case = Case(BULK)
     case.many(30)
     (this,) = case.jobs(0.0)
-    case.schedule.dropped(this, 0.0)
+    case.schedule.done(this, 0.0)
     assert [type(job) for job in case.jobs(0.0)] == [Round]
 
 
@@ -633,13 +633,13 @@ class Machine(RuleBasedStateMachine):
             self.jobs.append(job)
 
     @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), outcome=st.sampled_from(["shown", "ended", "failed", "dropped"]))
+    @rule(data=st.data(), outcome=st.sampled_from(["shown", "ended", "failed", "given up"]))
     def a_job_is_done(self, data, outcome):
         """In one way or another."""
         job = self.jobs.pop(data.draw(st.integers(0, len(self.jobs) - 1)))
         schedule, error = self.case.schedule, TransportError("down", maybe_arrived=False)
-        if outcome == "dropped":
-            schedule.dropped(job, self.now)
+        if outcome == "given up":
+            schedule.done(job, self.now)
         elif isinstance(job, Round):
             if outcome == "failed":
                 schedule.round_failed(job, self.now, error, lambda _, error: error, is_senseless=False)
@@ -673,7 +673,8 @@ class Machine(RuleBasedStateMachine):
         schedule = self.case.schedule
         open_waits = {wait for wait in self.waits if wait.followed is not None}
         assert open_waits == set(schedule.waits()) == self.case.crowd.waits
-        assert schedule._jobs == len(self.jobs) <= 3
+        assert schedule._jobs == set(self.jobs)
+        assert len(self.jobs) <= 3
         assert sum(isinstance(job, Round) for job in self.jobs) <= 1
         assert schedule._long_polls == sum(getattr(job, "hold", 0) > 0 for job in self.jobs) <= 2
         if open_waits and not self.jobs:

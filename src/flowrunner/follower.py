@@ -66,7 +66,7 @@ class Follower:
             job, seconds = self._following.next_job(crowd)
             if crowd.ready:  # asking may show that the time is up
                 if job is not None:
-                    self._schedule.dropped(job, self._clock.monotonic())
+                    self._following.done(job)
                 return
             if job is None:
                 seconds = self._lie_down(crowd, news, seconds)
@@ -97,6 +97,8 @@ class Follower:
             self._perform(self._following.perform(job))
         except Exception as error:  # noqa: BLE001 - it is told to whoever waits for that run
             self._following.broke(job, error)
+        finally:
+            self._following.done(job)
 
     def _changed(self) -> None:
         """See to it that somebody wakes in time."""

@@ -68,9 +68,6 @@ class Rounds:
         except FlowrunnerError as error:
             self._failed(this, error)
             return
-        except BaseException:
-            self._schedule.dropped(this, self._context.monotonic())
-            raise
         if self._schedule.rounded(this, self._context.monotonic()):
             self._context.emit(events.ContactRestored(connection=self._context.name, ref=self._a_ref(this)))
 
@@ -122,7 +119,6 @@ class Rounds:
         if isinstance(error, AuthenticationError | ClientClosed | ConfigError):
             for followed in this.expected:
                 self._end(followed, error)
-            self._schedule.dropped(this, now)
         elif ends_following(error):
             self._context.notice((f"the vendor's lists of runs cannot be used, each is looked at: {error.message}",))
             self._schedule.refused(this, now)
