@@ -344,6 +344,20 @@ def test_a_look_that_may_outlast_a_wait_does_not_hold_it_up():
     assert late.is_late
 
 
+def test_a_look_that_cannot_be_made_in_time():
+    """While all connections are in use a wait bears the usual grace, and ends without its look."""
+    case = Case(max_connections=2)
+    case.wait(record(1))
+    (look,) = case.jobs(0.0)
+    late, gone = case.wait(record(2), length=1.0), case.wait(record(3), length=1.0)
+    assert case.jobs(1.0) == []
+    case.schedule.leave([gone])
+    assert case.schedule.rest(1.0) == pytest.approx(GRACE)
+    assert case.jobs(1.0 + GRACE) == []
+    assert late.is_late
+    case.schedule.looked(look, 20.0, shown=True)
+
+
 def test_deadlines_of_waits_that_are_over_are_not_kept():
     """Whoever waits for a minute at a time, a thousand times, leaves nothing behind."""
     case = Case()
@@ -581,7 +595,9 @@ def test_a_run_that_cannot_be_read_in_a_list_is_looked_at():
     case.schedule.leave([waits[1]])
     for followed in (waits[0].followed, gone):
         case.schedule.single_out(followed, 0.0)
+    waits[2].followed.missed, waits[2].followed.looked_at = ALONE, -math.inf
     case.schedule.rounded(this, 0.0)
+    assert waits[2].followed.missed == ALONE
     assert case.looked(0.0) == ["0"]
 
 

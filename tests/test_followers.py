@@ -10,6 +10,7 @@ import pytest
 
 import flowrunner
 from flowrunner import RunState
+from flowrunner.async_follower import AsyncFollower
 from flowrunner.client import AsyncClient
 from flowrunner.errors import AuthenticationError, ClientClosed, WaitTimeout
 from flowrunner.http.wire import Wire
@@ -190,7 +191,43 @@ def test_a_child_process_follows_by_itself(fme):
         assert run.wait().status.state is RunState.SUCCEEDED
 
 
+@pytest.mark.parametrize("has_job", [True, False])
+def test_a_job_that_comes_with_the_end_of_ones_wait_is_left_to_others(fme, monkeypatch, has_job):
+    """Asking what is to be done may show that the time is up; whoever is told so does nothing more."""
+    with flowrunner.connect("prod", check_parameters=False) as client:
+        (run,) = submit(client, 1)
+        next_job = Following.next_job
+
+        def late(following, crowd):
+            job, seconds = next_job(following, crowd)
+            for wait in tuple(crowd.waits):
+                following.schedule.end(wait, is_late=True)
+            if has_job:
+                return job, seconds
+            following.done(job)
+            return None, 0.0
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Following, "next_job", late)
+            with pytest.raises(WaitTimeout):
+                run.wait(timeout=5)
+        assert client._follower._schedule._jobs == set()
+        assert run.wait().status.state is RunState.SUCCEEDED
+
+
 # Tasks
+
+
+def test_who_is_told_twice_is_told_once():
+    """A task that was cancelled meanwhile is not told that its wait is over."""
+
+    async def main():
+        told = AsyncFollower.told()
+        told.cancel()
+        told.tell(None)
+        return told.cancelled()
+
+    assert asyncio.run(main())
 
 
 async def until(condition):

@@ -1,18 +1,22 @@
 """Many runs at once: `as_completed`, `wait_all` and `map`, on both clients, over a V4 server that keeps its books."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
 from flowrunner import events
+from flowrunner.backend import Sighting
+from flowrunner.backends.fme_flow_v4 import FmeFlowV4
 from flowrunner.enums import RunState
 from flowrunner.errors import (
     AuthenticationError,
     ContactLost,
+    FlowrunnerError,
     InvalidRequest,
+    ProtocolError,
     SubmissionUncertain,
     TransportError,
     VendorError,
@@ -20,7 +24,9 @@ from flowrunner.errors import (
 )
 from flowrunner.models import RunRef
 from flowrunner.operations import rounds
+from flowrunner.plans import Page
 
+START = datetime(2025, 1, 1, 12, tzinfo=UTC)
 FLOW = "Samples/x.fmw"
 FINAL = ("success", "failure", "cancelled")
 
@@ -54,7 +60,7 @@ class Server:
     def record(self, number):
         """A job's record."""
         word = self.word(number)
-        ended = self.clock.now().isoformat() if word in FINAL else None
+        ended = (START + timedelta(seconds=self.jobs[number][0])).isoformat() if word in FINAL else None
         return {"id": number, "status": word, "repository": "Samples", "workspace": "x.fmw", "timeFinished": ended}
 
     def look(self, number):
@@ -67,6 +73,8 @@ class Server:
         query = parse_qs(urlsplit(str(request.url)).query)
         self.lists.append(query)
         shown = [n for n in sorted(self.jobs, reverse=True) if self.word(n) in query["status"] and n not in self.hidden]
+        if query["status"][0] in FINAL:
+            shown.sort(key=lambda number: -self.jobs[number][0])
         offset, limit = int(query["offset"][0]), min(int(query["limit"][0]), 1000)
         items = [self.record(number) for number in shown[offset : offset + limit]]
         return 200, {"items": items, "limit": limit, "offset": offset, "totalCount": len(shown)}
@@ -158,6 +166,93 @@ def test_a_list_of_others_has_an_end(case, monkeypatch):
     assert {result.status.state for result in done} == {RunState.SUCCEEDED}
     assert {query["offset"][0] for query in case.server.lists} == {"0", "1000"}
     assert sorted(set(case.server.looks)) == list(range(1, 31))
+
+
+def test_what_has_ended_is_read_until_known_ground(case):
+    """A page of what ended last, however long the list is: what ended before the last round was seen then."""
+    client = case.client()
+    runs = case.runs(client, *[20 + 10 * (n // 6) for n in range(60)])
+    for number in range(61, 3061):
+        case.server.start(number, -number)
+    client.wait_all(plain(client, runs))
+    pages = [query["offset"][0] for query in case.server.lists if "success" in query["status"]]
+    assert set(pages) == {"0"}
+    assert len(pages) < 12
+    assert set(case.server.looks) <= set(range(41, 61))  # the last ones, when they are few
+
+
+def test_the_pages_of_what_has_ended_are_read_while_that_pays(case, monkeypatch):
+    """Whoever waits for a thousand runs that ended long ago has them in pages; there is an end to that, too."""
+    client = case.client()
+    runs = case.runs(client, *[-n for n in range(2500)])
+    client.wait_all(plain(client, runs))
+    assert [query["offset"][0] for query in case.server.lists if "success" in query["status"]] == ["0", "1000", "2000"]
+    assert case.server.looks == []
+    monkeypatch.setattr(rounds, "PAGES", 2)
+    case.server.lists.clear()
+    again = [client.attach(run.ref) for run in runs]
+    client.wait_all(plain(client, again))
+    assert len([query for query in case.server.lists if "success" in query["status"]]) == 2
+    assert len(case.server.looks) == 500
+
+
+@pytest.mark.parametrize("error", [ProtocolError("odd"), InvalidRequest("another key's")])
+def test_an_odd_run_in_a_list_is_of_no_matter_to_the_others(case, monkeypatch, error):
+    """What cannot be read of one is asked for by itself; what ends the wait for it ends no other."""
+    client = case.client()
+    runs = case.runs(client, *[50] * 30)
+    observe_many = FmeFlowV4.observe_many
+
+    def odd(backend, **more):
+        page = yield from observe_many(backend, **more)
+        return Page(tuple(spoilt(each) if each.id == "7" else each for each in page.items), page.next)
+
+    def spoilt(sighting):
+        return Sighting("7", sighting.word, read=lambda: raising(error))
+
+    def raising(error):
+        raise error
+
+    monkeypatch.setattr(FmeFlowV4, "observe_many", odd)
+    came, wrong = [], []
+    try:
+        came.extend(run.id for run in client.as_completed(plain(client, runs)))
+    except FlowrunnerError as raised:
+        wrong.append((type(raised), raised.ref.id))
+    if isinstance(error, ProtocolError):
+        assert (len(came), wrong, set(case.server.looks)) == (30, [], {7})
+    else:
+        assert (came, wrong, case.server.looks) == ([], [(InvalidRequest, "7")], [])
+
+
+def test_what_others_ran_may_be_unreadable(case, monkeypatch):
+    """The list of what has ended is read on by what it shows of times, and not where it shows none."""
+    client = case.client()
+    runs = case.runs(client, *[5] * 30)
+    observe_many = FmeFlowV4.observe_many
+
+    def unreadable():
+        raise ProtocolError("odd")
+
+    def odd(backend, **more):
+        page = yield from observe_many(backend, **more)
+        strange = Sighting("9999", "success", read=unreadable)
+        return Page((strange, *page.items, strange), page.next)
+
+    monkeypatch.setattr(FmeFlowV4, "observe_many", odd)
+    assert len(client.wait_all(plain(client, runs))) == 30
+
+
+def test_lists_that_may_not_be_read(case):
+    """A credential that may look at its own runs, and list none, follows them all the same; it is said once."""
+    client = case.client()
+    runs = case.runs(client, *[50] * 30)
+    case.vendor.on("GET", "/jobs", (403, {"message": "no lists for you"}))
+    client.wait_all(plain(client, runs))
+    assert {run.status.state for run in runs} == {RunState.SUCCEEDED}
+    (notice,) = [event for event in case.events if isinstance(event, events.Notice)]
+    assert "each is looked at: the credential may not do this: no lists for you" in notice.description
+    assert len(case.vendor.asked("GET", "/jobs")) == 1
 
 
 def test_lists_that_show_none_of_them_are_left_alone(case):

@@ -150,7 +150,10 @@ def contact_lost(context: Context, wait: Wait, error: FlowrunnerError) -> Contac
 
 
 def _ended_at(sighting: Sighting) -> datetime | None:
-    return sighting.observation().finished_at
+    try:
+        return sighting.observation().finished_at
+    except FlowrunnerError:
+        return None  # it may be somebody else's run, and is of no matter otherwise
 
 
 def _is_new_ground(page: Page[Sighting], ground: datetime | None) -> bool:
