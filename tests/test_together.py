@@ -145,13 +145,14 @@ def test_many_runs_take_pages(case):
     assert case.server.lists[0]["limit"] == ["1000"]
 
 
-def test_what_no_list_shows_is_looked_at(case):
+@pytest.mark.parametrize("hidden", [{7}, set(range(3, 8))])
+def test_what_no_list_shows_is_looked_at(case, hidden):
     """A run that a list hides is asked for by itself, and its end is seen."""
     client = case.client()
     runs = case.runs(client, *[50] * 30)
-    case.server.hidden = {7}
+    case.server.hidden = hidden
     client.wait_all(plain(client, runs))
-    assert set(case.server.looks) == {7}
+    assert set(case.server.looks) == hidden
     assert runs[6].status.state is RunState.SUCCEEDED
 
 
