@@ -328,6 +328,18 @@ def test_a_wait_is_not_over_while_it_is_being_looked_at():
     assert (wait.followed, wait.is_late) == (None, False)
 
 
+def test_a_wait_that_was_held_up_ends_with_the_look_that_is_over():
+    """What somebody saw after the deadline of another is the last that the other needs to know."""
+    case = Case()
+    run = record(1)
+    wait = case.wait(run, length=1.0)
+    (look,) = case.jobs(0.0)
+    assert case.jobs(2.0) == []
+    case.schedule.looked(look, 3.0, shown=True)
+    assert wait.is_late
+    assert case.jobs(3.0) == []
+
+
 def test_a_look_that_may_outlast_a_wait_does_not_hold_it_up():
     """Somebody who came after it began is not made to wait for it for longer than usual."""
     case = Case()

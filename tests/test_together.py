@@ -151,6 +151,8 @@ def test_what_no_list_shows_is_looked_at(case, hidden):
     client = case.client()
     runs = case.runs(client, *[50] * 30)
     case.server.hidden = hidden
+    for number in range(31, 1600):
+        case.server.start(number, -number)
     client.wait_all(plain(client, runs))
     assert set(case.server.looks) == hidden
     assert runs[6].status.state is RunState.SUCCEEDED

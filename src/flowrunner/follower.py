@@ -58,6 +58,7 @@ class Follower:
         finally:
             with self._lock:
                 self._crowds -= 1
+                self._get_up(crowd)  # an interrupt may have come at any time
                 self._changed()
 
     def _work_or_rest(self, crowd: Crowd, news: threading.Event) -> None:
@@ -77,9 +78,7 @@ class Follower:
             self._clock.rest(seconds, news)
         finally:
             with self._lock:
-                del self._resting[crowd]
-                if self._leader is crowd:
-                    self._leader, self._wakes_at = None, math.inf
+                self._get_up(crowd)
 
     def _lie_down(self, crowd: Crowd, news: threading.Event, seconds: float) -> float:
         """The seconds for which a thread rests: the leader, until something is to be done."""
@@ -89,6 +88,11 @@ class Follower:
             return patience
         self._leader, self._wakes_at = crowd, self._clock.monotonic() + seconds
         return min(seconds, patience)
+
+    def _get_up(self, crowd: Crowd) -> None:
+        self._resting.pop(crowd, None)
+        if self._leader is crowd:
+            self._leader, self._wakes_at = None, math.inf
 
     def _do(self, job: Job) -> None:
         with self._lock:
