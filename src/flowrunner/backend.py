@@ -149,7 +149,11 @@ class Settings:
     contact_budget: float = setting(
         "Seconds without a readable answer after which following a run gives up.", default=300.0, validator=_positive
     )
-    poll_min: float = setting("Least seconds between two looks at a run.", default=0.5, validator=_positive)
+    poll_min: float = setting(
+        "Least seconds between two looks at a run, or between two pages that show many.",
+        default=0.5,
+        validator=_positive,
+    )
     poll_max: float = setting("Most seconds between two looks at a run.", default=30.0, validator=_positive)
     max_connections: int = setting(
         "Connections open at once; submissions, which each have a fresh one, may have as many besides.",
