@@ -242,14 +242,20 @@ class Round:
         self.at_most = at_most
         self.ground = self.newest = ground
         self.pages = 0
+        self._shown = 0
 
     def is_complete(self) -> bool:
         """Whether it has shown all of them."""
-        return all(each.looked_at >= self.began or each.waits is None for each in self.expected)
+        while self._shown < len(self.expected) and self._is_shown(self.expected[self._shown]):
+            self._shown += 1
+        return self._shown == len(self.expected)
+
+    def _is_shown(self, followed: Followed) -> bool:
+        return followed.looked_at >= self.began or followed.waits is None
 
     def missing(self) -> list[Followed]:
         """Those that it has not shown."""
-        return [each for each in self.expected if each.looked_at < self.began and each.waits is not None]
+        return [each for each in self.expected if not self._is_shown(each)]
 
 
 Job: TypeAlias = Look | Round
