@@ -31,7 +31,16 @@ if TYPE_CHECKING:
 
     from flowrunner.plans import Plan, Request, Response
 
-__all__ = ["KEPT", "error_for", "json_of", "retry_after", "senseless", "submit_once"]
+__all__ = [
+    "KEPT",
+    "error_for",
+    "is_deep",
+    "json_of",
+    "kind_of",
+    "retry_after",
+    "senseless",
+    "submit_once",
+]
 
 T = TypeVar("T")
 
@@ -54,10 +63,10 @@ def json_of(response: Response) -> Any:
     except (ValueError, RecursionError):
         pass  # these errors hold the whole body, which is not for everybody's eyes
     else:
-        if _may_be_deep(response.content) and _is_deep(value):
+        if _may_be_deep(response.content) and is_deep(value):
             raise senseless(response, f"JSON that is nested more than {MAX_DEPTH} levels deep")
         return value
-    raise senseless(response, f"{_kind_of(response.content.strip())} where JSON was expected")
+    raise senseless(response, f"{kind_of(response.content.strip())} where JSON was expected")
 
 
 def _may_be_deep(body: bytes) -> bool:
@@ -68,7 +77,8 @@ def _may_be_deep(body: bytes) -> bool:
 _NESTING: Final = (dict, list)
 
 
-def _is_deep(value: Any) -> bool:
+def is_deep(value: Any) -> bool:
+    """Whether a decoded value is nested more than `MAX_DEPTH` levels deep."""
     level = [[value]]
     for _ in range(MAX_DEPTH + 1):
         level = [inner for each in level for inner in _inside(each) if type(inner) in _NESTING]
@@ -79,7 +89,8 @@ def _inside(container: Any) -> Iterable[Any]:
     return container.values() if type(container) is dict else container
 
 
-def _kind_of(body: bytes) -> str:
+def kind_of(body: bytes) -> str:
+    """What a body is that is not JSON."""
     return "HTML" if body.startswith(b"<") else "something that is not JSON" if body else "nothing"
 
 
