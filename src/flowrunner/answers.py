@@ -31,16 +31,7 @@ if TYPE_CHECKING:
 
     from flowrunner.plans import Plan, Request, Response
 
-__all__ = [
-    "KEPT",
-    "error_for",
-    "is_deep",
-    "json_of",
-    "kind_of",
-    "retry_after",
-    "senseless",
-    "submit_once",
-]
+__all__ = ["KEPT", "error_for", "json_of", "retry_after", "senseless", "submit_once"]
 
 T = TypeVar("T")
 
@@ -63,7 +54,7 @@ def json_of(response: Response) -> Any:
     except (ValueError, RecursionError):
         pass  # these errors hold the whole body, which is not for everybody's eyes
     else:
-        if _may_be_deep(response.content) and is_deep(value):
+        if _may_be_deep(response.content) and _is_deep(value):
             raise senseless(response, f"JSON that is nested more than {MAX_DEPTH} levels deep")
         return value
     raise senseless(response, f"{kind_of(response.content.strip())} where JSON was expected")
@@ -77,8 +68,7 @@ def _may_be_deep(body: bytes) -> bool:
 _NESTING: Final = (dict, list)
 
 
-def is_deep(value: Any) -> bool:
-    """Whether a decoded value is nested more than `MAX_DEPTH` levels deep."""
+def _is_deep(value: Any) -> bool:
     level = [[value]]
     for _ in range(MAX_DEPTH + 1):
         level = [inner for each in level for inner in _inside(each) if type(inner) in _NESTING]

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKEND_API",
+    "ENDED",
+    "LIVE",
     "OPERATIONS",
     "Accepted",
     "Backend",

@@ -1,8 +1,8 @@
 """Pages of many runs, of which each is read only as far as it takes to see whether there is news of it.
 
 A page has a thousand runs, a run twenty fields or more, and three of them tell whether it stands as it stood. So a page
-is read twice over: as a whole into *glances*, attrs classes of the few fields that are compared; and of a run that is
-asked for, all there is. The strictness is that of `flowrunner.convert`.
+is read as a whole into *glances*, attrs classes of the few fields that are compared; and a run that is asked for as if
+it had been answered alone. The strictness is that of `flowrunner.convert`.
 
 With msgspec installed (the extra `fast`), it reads the glances, in a third of the time. It never decides that an answer
 makes no sense: what it refuses is read again without it.
@@ -11,33 +11,22 @@ makes no sense: what it refuses is read again without it.
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
-from flowrunner.answers import is_deep, kind_of, senseless
+from flowrunner.answers import kind_of, senseless
 from flowrunner.convert import structure
+from flowrunner.plans import Response
 
 if TYPE_CHECKING:
-    from flowrunner.plans import Response
+    from collections.abc import Callable
 
-__all__ = ["Glimpsed", "Whole", "glimpse"]
+__all__ = ["Glimpsed", "glimpse"]
 
 F = TypeVar("F")
-
-
-class Whole(Protocol):
-    """One item of a page as a whole, by its place."""
-
-    def value(self, index: int) -> Any:
-        """The item, decoded; an empty object for one that is nested without end, of which the glance is all we know."""
-        ...
-
-    def raw(self, index: int) -> bytes | None:
-        """The item as JSON; None where the vendor wrote what JSON cannot say again."""
-        ...
 
 
 @frozen
@@ -46,18 +35,21 @@ class Glimpsed(Generic[F]):
 
     Attributes:
         seen: what was asked for: a glance of each item, and whatever the page tells beside them.
-        whole: each item as a whole.
     """
 
     seen: F
-    whole: Whole
+    _raw: Callable[[int], bytes] = field(repr=False)
+
+    def item(self, index: int) -> Response:
+        """An item as a whole, by its place, as if it had been answered alone."""
+        return Response(200, {}, self._raw(index))
 
 
 def glimpse(response: Response, form: type[F], *, key: str | None = None) -> Glimpsed[F]:
     """Read the glances of a page.
 
-    What no glance asks for is not judged, as long as it is JSON: there, a number may be larger than a `float`, and
-    lists may be nested as deep as the decoder goes. To look for that would cost more than all the rest.
+    What no glance asks for is not judged before its item is read, as long as it is JSON: how deep it is nested, and
+    whether its numbers are finite. To look for that would cost more than all the rest.
 
     Args:
         response: the answer.
@@ -72,9 +64,10 @@ def glimpse(response: Response, form: type[F], *, key: str | None = None) -> Gli
         return fast
     value = _json_of(response)
     try:
-        return Glimpsed(structure(value, form), _Decoded(value if key is None else value[key]))
+        seen = structure(value, form)
     except ValueError as error:
         raise senseless(response, f"JSON that is no page of runs ({error})") from None
+    return Glimpsed(seen, partial(_written, value if key is None else value[key]))
 
 
 # With what every Python has
@@ -95,24 +88,12 @@ def _json_of(response: Response) -> Any:
     raise senseless(response, f"{kind_of(response.content.strip())} where JSON was expected")
 
 
-def _unless_deep(value: Any) -> Any:
-    return {} if is_deep(value) else value
-
-
-class _Decoded:
-    """Items that are decoded already."""
-
-    def __init__(self, items: list[Any]) -> None:
-        self._items = items
-
-    def value(self, index: int) -> Any:
-        return _unless_deep(self._items[index])
-
-    def raw(self, index: int) -> bytes | None:
-        try:
-            return json.dumps(self._items[index], allow_nan=False).encode()
-        except (ValueError, RecursionError):  # a number larger than a float, or lists in lists without end
-            return None
+def _written(items: list[Any], index: int) -> bytes:
+    """An item, written again; without what is nested too deep for that, which whoever reads it refuses."""
+    try:
+        return json.dumps(items[index]).encode()
+    except RecursionError:
+        return b""
 
 
 # With msgspec
@@ -133,6 +114,14 @@ def _decoder(form: Any) -> Any:
     return package.json.Decoder(form)
 
 
+@cache
+def _raw_items(key: str | None) -> Any:
+    """The form of a page of items that stay bytes."""
+    package: Any = msgspec()
+    items: Any = list[package.Raw]
+    return items if key is None else package.defstruct("Page", [(key, items)])
+
+
 def _with_msgspec(body: bytes, form: Any, key: str | None) -> Glimpsed[Any] | None:
     """The glances as msgspec reads them; None where it is not installed, or refuses."""
     package = msgspec()
@@ -141,35 +130,21 @@ def _with_msgspec(body: bytes, form: Any, key: str | None) -> Glimpsed[Any] | No
     try:
         if not body.isascii():
             body.decode()  # it does not look into the texts that nobody asks for
-        return Glimpsed(_decoder(form).decode(body), _Undecoded(body, key))
+        return Glimpsed(_decoder(form).decode(body), _Cut(body, key))
     except (package.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
-@cache
-def _raw_items(key: str | None) -> Any:
-    """The form of a page of items that are bytes."""
-    package: Any = msgspec()
-    items: Any = list[package.Raw]
-    return items if key is None else package.defstruct("Page", [(key, items)])
-
-
-class _Undecoded:
-    """Items that are bytes; of a page, all are found when the first is asked for."""
+class _Cut:
+    """The items of a page as they came; all are found when the first is asked for."""
 
     def __init__(self, body: bytes, key: str | None) -> None:
         self._body = body
         self._key = key
         self._items: list[Any] | None = None
 
-    def raw(self, index: int) -> bytes:
+    def __call__(self, index: int) -> bytes:
         if self._items is None:
-            found = _decoder(_raw_items(self._key)).decode(self._body)
-            self._items = found if self._key is None else getattr(found, self._key)
+            page = _decoder(_raw_items(self._key)).decode(self._body)
+            self._items = page if self._key is None else getattr(page, self._key)
         return bytes(self._items[index])
-
-    def value(self, index: int) -> Any:
-        try:
-            return _unless_deep(_DECODER.decode(self.raw(index).decode()))
-        except RecursionError:
-            return {}

@@ -92,7 +92,7 @@ if TYPE_CHECKING:
 
     from flowrunner.backend import Submission, Upload
     from flowrunner.models import ArtifactSource, Progress, RemoteFile, RunRef
-    from flowrunner.pages import Glimpsed, Whole
+    from flowrunner.pages import Glimpsed
     from flowrunner.plans import Lines, Plan, Response
     from flowrunner.secret import Secret
 
@@ -328,7 +328,7 @@ class FmeFlowV3(Backend):
         zone, remark = yield from self._zone_for(job)
         return _with_remark(self._seen(job, raw, zone), remark)
 
-    def _seen(self, job: Job, raw: bytes | None, zone: tzinfo) -> Observation:
+    def _seen(self, job: Job, raw: bytes, zone: tzinfo) -> Observation:
         result = job.result or Result()
         word, remark = self._word(job.status or None, result.status or None)
         return Observation(
@@ -547,11 +547,12 @@ class FmeFlowV3(Backend):
             result = each.result or NO_RESULT
             word, _ = word_of(each.status or None, result.status or None)
             message = result.statusMessage or each.statusMessage or None
-            yield Sighting(str(each.id), word, message, read=partial(self._job_in, page.whole, index, zone, remark))
+            yield Sighting(str(each.id), word, message, read=partial(self._job_in, page, index, zone, remark))
 
-    def _job_in(self, page: Whole, index: int, zone: tzinfo, remark: str | None) -> Observation:
-        job = read_item(page.value(index), Job)
-        return _with_remark(self._seen(job, page.raw(index), zone), remark if job.has_bare_times else None)
+    def _job_in(self, page: Glimpsed[Glances], index: int, zone: tzinfo, remark: str | None) -> Observation:
+        item = page.item(index)
+        job = read(item, Job)
+        return _with_remark(self._seen(job, item.content, zone), remark if job.has_bare_times else None)
 
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
         """`GET /repositories`, then the workspaces of one repository a page."""
@@ -797,9 +798,9 @@ def _hide_passwords(record: dict[str, Any], passwords: frozenset[str] | None) ->
             parameter.update({key: MASK for key in ("raw", "value") if key in parameter})
 
 
-def _without_values(raw: bytes | None) -> bytes | None:
+def _without_values(raw: bytes) -> bytes:
     """A record without the values it was submitted with: which of them are passwords, it does not say."""
-    if raw is None or b'"publishedParameters"' not in raw:
+    if b'"publishedParameters"' not in raw:
         return raw
     record = json.loads(raw)
     if _echoed(record):

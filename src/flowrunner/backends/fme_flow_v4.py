@@ -87,7 +87,7 @@ if TYPE_CHECKING:
 
     from flowrunner.backend import Submission, Upload
     from flowrunner.models import ArtifactSource, Progress, RemoteFile, RunRef
-    from flowrunner.pages import Whole
+    from flowrunner.pages import Glimpsed
     from flowrunner.plans import Plan, Response
     from flowrunner.secret import Secret
 
@@ -456,9 +456,7 @@ class FmeFlowV4(Backend):
         page = glimpse_jobs(response, Glances)
         seen = page.seen.items
         sightings = (
-            Sighting(
-                str(each.id), each.status or None, each.statusMessage or None, read=partial(_job_in, page.whole, index)
-            )
+            Sighting(str(each.id), each.status or None, each.statusMessage or None, read=partial(_job_in, page, index))
             for index, each in enumerate(seen)
         )
         return Page(tuple(sightings), offset_after(page.seen, offset))
@@ -594,7 +592,7 @@ def _read_job(response: Response, ref: RunRef) -> Job:
     return read(response, Job)
 
 
-def _observation(job: Job, raw: bytes | None, *, is_result: bool = False) -> Observation:
+def _observation(job: Job, raw: bytes, *, is_result: bool = False) -> Observation:
     return Observation(
         word=job.status or None,
         message=job.statusMessage or None,
@@ -677,8 +675,9 @@ def _listed(item: Any) -> Listed:
     return Listed(str(job_id.id), observation.flow or "", observation)
 
 
-def _job_in(page: Whole, index: int) -> Observation:
-    return _observation(read_item(page.value(index), Job), page.raw(index))
+def _job_in(page: Glimpsed[Glances], index: int) -> Observation:
+    item = page.item(index)
+    return _observation(read(item, Job), item.content)
 
 
 def _flow_info(item: Any) -> FlowInfo:

@@ -61,7 +61,6 @@ if TYPE_CHECKING:
 
     from flowrunner.backend import Submission
     from flowrunner.models import Progress, RunRef
-    from flowrunner.pages import Whole
     from flowrunner.plans import Plan, Response
 
 __all__ = ["SmartFlows", "SmartFlowsSettings"]
@@ -473,7 +472,7 @@ class SmartFlows(Backend):
             word = each.status or None
             if has_ended(word) is ended:
                 progress = None if each.percentage is None else _share(each.percentage)
-                read = partial(_execution_in, page.whole, index)
+                read = partial(_execution_in, page, index)
                 yield Sighting(each.id, word, each.message or None, progress, read=read)
 
     def _shown(self, seen: Observation) -> RunState:
@@ -647,7 +646,7 @@ def _observation(response: Response) -> Observation:
     return _seen(object_of(response), response.content)
 
 
-def _seen(value: dict[str, Any], raw: bytes | None) -> Observation:
+def _seen(value: dict[str, Any], raw: bytes) -> Observation:
     details = read_item(value, Details)
     meaning = WORDS.get(fold(details.status or ""))
     ended = meaning is not None and meaning.state is not None and meaning.state.is_final
@@ -707,8 +706,8 @@ def _glimpsed(response: Response) -> Glimpsed[list[Glance]]:
     return glimpse(response, list[Glance])
 
 
-def _execution_in(page: Whole, index: int) -> Observation:
-    return _seen(page.value(index), page.raw(index))
+def _execution_in(page: Glimpsed[list[Glance]], index: int) -> Observation:
+    return _observation(page.item(index))
 
 
 def _items_in(response: Response) -> list[Any]:
