@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/reference/backend-interface.md").read_text(encoding="utf-8")
 PUBLIC = {
     "flowrunner", "flowrunner.answers", "flowrunner.backend", "flowrunner.convert", "flowrunner.enums",
-    "flowrunner.errors", "flowrunner.models", "flowrunner.plans", "flowrunner.retries", "flowrunner.secret",
+    "flowrunner.errors", "flowrunner.models", "flowrunner.pages", "flowrunner.plans", "flowrunner.retries", "flowrunner.secret",
     "flowrunner.states", "flowrunner.testing.conformance",
 }  # fmt: skip
 BUILT_IN = sorted(ROOT.glob("src/flowrunner/backends/*.py"))
