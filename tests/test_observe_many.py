@@ -76,9 +76,7 @@ class Listing(Backend):
         return Page((Listed("1", "f", Observation(word=states, message="m", progress=0.5)),), cursor)
 
 
-@pytest.mark.parametrize(
-    ("ended", "states"), [(False, "queued,running,waiting"), (True, "cancelled,failed,succeeded")]
-)
+@pytest.mark.parametrize(("ended", "states"), [(False, "queued,running,waiting"), (True, "cancelled,failed,succeeded")])
 def test_a_list_of_runs_will_do(ended, states):
     """Without one of its own, a backend has its list of runs read, by state and page for page."""
     with pytest.raises(StopIteration) as end:

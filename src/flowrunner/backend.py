@@ -294,7 +294,11 @@ class Sighting:
         self._read = read
 
     def observation(self) -> Observation:
-        """All that the page says of the run."""
+        """All that the page says of the run.
+
+        Raises:
+            ProtocolError: what it says makes no sense, which concerns no other run.
+        """
         return self._read()
 
 
