@@ -192,6 +192,7 @@ def test_smart_flows_without_a_filter():
     page, (_, request) = play(smart_flows().observe_many(ended=True), reply(404), reply(200, items))
     assert [each.id for each in page.items] == ["e1"]
     _, (request,) = play(smart_flows().observe_many(ended=True, cursor=page.next), reply(200, items))
+    assert request.method == "GET"
     assert {("page", "1"), ("sort", "modifiedAt,desc")} <= set(request.query)
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowrunner.simulator import Behaviour, ManualClock, Simulator, SmartFlowsQuirks
@@ -46,6 +46,7 @@ def do(pool, clock, deed, number):
 
 
 @given(DEEDS, st.lists(st.integers(0, 9), min_size=25, max_size=25), st.integers(0, 5), st.integers(1, 5))
+@example(["submit", "submit", "cancel", "cancel"], [0, 0, 1, 0], 0, 5)
 def test_the_roll_shows_what_there_is(deeds, numbers, offset, limit):
     """Each group, page by page, in its order, however jobs come, end and are forgotten."""
     clock = ManualClock()
@@ -126,8 +127,15 @@ def test_a_filter_at_hand(smart_flows, words, sort):
 def test_a_word_of_both_is_sorted_out(smart_flows):
     """Where a server writes a live and a final status alike, its filter means both."""
     smart_flows.quirks = SmartFlowsQuirks(words={"Running": "Success"})
-    condition = {"condition": {"key": "status", "operator": "in", "values": ["Success"]}}
-    assert len(_filtered(smart_flows, [condition], [("size", "9")])) == 4
+    condition = {"condition": {"key": "status", "operator": "in", "values": FINAL}}
+    assert len(_filtered(smart_flows, [condition], [("size", "9")])) == 5
+
+
+def test_an_ignored_filter(smart_flows):
+    """Where a server does not heed it, everything is there."""
+    smart_flows.quirks = SmartFlowsQuirks(filters="ignored")
+    condition = {"condition": {"key": "status", "operator": "in", "values": LIVE}}
+    assert len(_filtered(smart_flows, [condition], [("size", "9")])) == 6
 
 
 def _filtered(simulator, nodes, query):

@@ -50,11 +50,8 @@ class Roll:
             insort(self._by_end, (moment, job_id))
 
     def strike(self, job_id: int) -> None:
-        """Take a job off the roll, if it is on it."""
-        place = bisect_left(self._all, job_id)
-        if self._all[place : place + 1] != [job_id]:
-            return
-        del self._all[place]
+        """Take a job off the roll."""
+        del self._all[bisect_left(self._all, job_id)]
         if not self._live.pop(job_id, None):
             del self._ended[bisect_left(self._ended, job_id)]
             del self._by_end[bisect_left(self._by_end, (self._ends.pop(job_id), job_id))]
