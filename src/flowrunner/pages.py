@@ -4,8 +4,8 @@ A page has a thousand runs, a run twenty fields or more, and three of them tell 
 is read as a whole into *glances*, attrs classes of the few fields that are compared; and a run that is asked for as if
 it had been answered alone. The strictness is that of `flowrunner.convert`.
 
-With msgspec installed (the extra `fast`), it reads the glances, in a third of the time. It never decides that an answer
-makes no sense: what it refuses is read again without it.
+With msgspec installed (the extra `fast`), it reads the glances, in about a third of the time. It never decides that an
+answer makes no sense: what it refuses is read again without it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.backend import Capability
-from flowrunner.drive import drive
 from flowrunner.enums import RunState
 from flowrunner.models import RunRef
 from flowrunner.testing.conformance.scenario import LIVE, Scenario
@@ -127,7 +126,5 @@ class ManyRules(Scenario):
         return broken(rule, f"after {PAGES} pages there is another one")
 
     def _look(self, client: Any, run_id: str) -> Observation:
-        backend = client._backend  # noqa: SLF001 - the suite may look inside
         ref = RunRef(client.name, client.backend, self.server.flow, run_id)
-        seen: Observation = drive(backend.observe(ref), client._session.send)  # noqa: SLF001 - as above
-        return seen
+        return self.played(client, lambda backend: backend.observe(ref))

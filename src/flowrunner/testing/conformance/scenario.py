@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import pytest
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flowrunner.backend import Backend, Capability, Sighting
-    from flowrunner.plans import Page
+    from flowrunner.plans import Page, Plan
     from flowrunner.testing.conformance.server import ScriptedServer
 
 __all__ = ["LIVE", "Scenario", "apart"]
@@ -129,9 +130,11 @@ class Scenario:
 
     def page_of_many(self, client: Any, *, ended: bool, cursor: Any = None) -> Page[Sighting]:
         """A page of many runs, as the backend of a `Client` has it."""
-        plan = client._backend.observe_many(ended=ended, cursor=cursor)  # noqa: SLF001 - the suite may look inside
-        page: Page[Sighting] = drive(plan, client._session.send)  # noqa: SLF001 - as above
-        return page
+        return self.played(client, lambda backend: backend.observe_many(ended=ended, cursor=cursor))
+
+    def played(self, client: Any, plan: Callable[[Backend], Plan[T]]) -> T:
+        """What a plan of the backend of a `Client` returns, carried out without what the client makes of it."""
+        return drive(plan(client._backend), partial(client._send, {}))  # noqa: SLF001 - the suite may look inside
 
     # Ways to a run
 
