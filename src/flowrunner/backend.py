@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKEND_API",
+    "ENDED",
+    "LIVE",
     "OPERATIONS",
     "Accepted",
     "Backend",
@@ -296,7 +298,11 @@ class Sighting:
         self._read = read
 
     def observation(self) -> Observation:
-        """All that the page says of the run."""
+        """All that the page says of the run.
+
+        Raises:
+            ProtocolError: what it says makes no sense, which concerns no other run.
+        """
         return self._read()
 
 
