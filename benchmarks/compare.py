@@ -33,14 +33,14 @@ from unittest.mock import patch
 import httpx
 from attrs import asdict, frozen
 from filled import Filled
-from overhead import process_time_of
+from overhead import pairs_async, pairs_sync, process_time_of
 from plain_server import PlainServer
 
 import flowrunner
 from flowrunner import RunRef, events, pages
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
 VENDORS = ("fme-flow-v4", "fme-flow-v3", "smart-flows")
@@ -80,23 +80,27 @@ class Row:
 
 def row(name: str, values: Sequence[float], unit: str = "", goal: str = "") -> Row:
     """A row of several measurements."""
-    low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values[0],) * 3
     return Row(name, middle, low, high, unit, goal)
 
 
 # By hand
 
 
-def by_hand(addresses: Iterable[str], headers: dict[str, str]) -> None:
-    """A look at each, one after the other."""
+def by_hand(addresses: Sequence[str], headers: dict[str, str]) -> float:
+    """A look at each, one after the other; CPU seconds, of a client that has looked before."""
     with httpx.Client(headers=headers, timeout=60) as client:
-        for address in addresses:
+
+        def look(address: str) -> None:
             response = client.get(address)
             response.raise_for_status()
             str(response.json().get("status"))
 
+        look(addresses[0])
+        return cpu_of(lambda: [look(address) for address in addresses])
 
-async def by_hand_async(addresses: Iterable[str], headers: dict[str, str], at_once: int = 10) -> None:
+
+async def by_hand_async(addresses: Sequence[str], headers: dict[str, str], at_once: int = 10) -> float:
     """The same, ten at a time."""
     turns = asyncio.Semaphore(at_once)
     async with httpx.AsyncClient(headers=headers, timeout=60) as client:
@@ -107,10 +111,10 @@ async def by_hand_async(addresses: Iterable[str], headers: dict[str, str], at_on
                 response.raise_for_status()
                 str(response.json().get("status"))
 
-        await asyncio.gather(*map(look, addresses))
+        return await _cpu_of_all(look, addresses, at_once)
 
 
-async def by_hand_aiohttp(addresses: Iterable[str], headers: dict[str, str], at_once: int = 10) -> None:
+async def by_hand_aiohttp(addresses: Sequence[str], headers: dict[str, str], at_once: int = 10) -> float:
     """The same, with aiohttp."""
     import aiohttp
 
@@ -122,7 +126,15 @@ async def by_hand_aiohttp(addresses: Iterable[str], headers: dict[str, str], at_
                 response.raise_for_status()
                 str((await response.json()).get("status"))
 
-        await asyncio.gather(*map(look, addresses))
+        return await _cpu_of_all(look, addresses, at_once)
+
+
+async def _cpu_of_all(look: Callable[[str], Awaitable[None]], addresses: Sequence[str], at_once: int) -> float:
+    """CPU seconds of a look at each, when all connections are open: a program opens them once, not every cycle."""
+    await asyncio.gather(*map(look, addresses[:at_once]))
+    started = time.process_time()
+    await asyncio.gather(*map(look, addresses))
+    return time.process_time() - started
 
 
 def cpu_of(function: Callable[[], object]) -> float:
@@ -132,9 +144,9 @@ def cpu_of(function: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def hands() -> dict[str, Callable[[list[str], dict[str, str]], object]]:
+def hands() -> dict[str, Callable[[list[str], dict[str, str]], float]]:
     """The ways to do it by hand."""
-    ways: dict[str, Callable[[list[str], dict[str, str]], object]] = {
+    ways: dict[str, Callable[[list[str], dict[str, str]], float]] = {
         "sync httpx": by_hand,
         "async httpx": lambda addresses, headers: asyncio.run(by_hand_async(addresses, headers)),
     }
@@ -149,6 +161,18 @@ def looks_of(client: Any, runs: list[Any]) -> tuple[list[str], dict[str, str]]:
     paths = [next(backend.observe(run.ref)).path for run in runs]
     headers = {name: secret.reveal() for name, secret in backend.authorize().items()}
     return [backend.base_url + path for path in paths], {**headers, "Accept": "application/json"}
+
+
+# One look
+
+
+def overhead() -> Iterator[Row]:
+    """`refresh` against the same GET by hand."""
+    with Filled("fme-flow-v4") as server:
+        server.fill(1, 1e6)
+        pairs = {"sync": list(pairs_sync(server.settings)), "async": asyncio.run(pairs_async(server.settings))}
+    for name, both in pairs.items():
+        yield row(f"refresh, {name}: CPU / that of the GET by hand", [ours / theirs for ours, theirs in both], "x")
 
 
 # A cycle
@@ -222,7 +246,7 @@ def _compared(
             with reading():
                 measured.append(asyncio.run(cycles(server, ids)))
             for name, way in hands().items():
-                theirs = cpu_of(partial(way, *looks)) / len(looks[0])
+                theirs = way(*looks) / len(looks[0])
                 ratios.setdefault(name, []).append(theirs / measured[-1].cpu)
     return measured, ratios
 
@@ -402,13 +426,18 @@ async def _going_on(client: Any) -> set[str | None]:
     return {run.id async for run in client.runs(state=["queued", "running"])}
 
 
+def _alone(way: Callable[[Filled, int], Coroutine[Any, Any, float]], count: int) -> float:
+    """On a server of its own, since its lists grow with every run that was there before."""
+    with Filled("fme-flow-v4") as server:
+        server.script(0.0)
+        return asyncio.run(way(server, count))
+
+
 def submitting(count: int, repeat: int) -> Iterator[Row]:
     """`map` against a loop that starts runs on the same client, and knows when they have ended."""
     ratios, rates = [], []
     for _ in range(repeat):
-        with Filled("fme-flow-v4") as server:
-            server.script(0.0)
-            ours, theirs = asyncio.run(_mapped(server, count)), asyncio.run(_looped(server, count))
+        ours, theirs = (_alone(way, count) for way in (_mapped, _looped))
         rates.append(ours)
         ratios.append(ours / theirs)
     yield row(f"map(max_in_flight=64), {count:,} runs: rate", rates, "runs/s")
@@ -440,6 +469,7 @@ async def _stock(base_url: str, at_once: int, count: int) -> tuple[float, float]
             for _ in range(count // at_once):
                 (await client.get(f"{base_url}/fmeapiv4/jobs/1")).json()
 
+        await asyncio.gather(*(client.get(f"{base_url}/fmeapiv4/jobs/1") for _ in range(at_once)))
         return await _timed(lambda: asyncio.gather(*map(get, range(at_once))), count // at_once * at_once)
 
 
@@ -475,11 +505,9 @@ def at_once(repeat: int) -> Iterator[Row]:
 
 def threads(repeat: int) -> Iterator[Row]:
     """A hundred threads on one client, against one."""
-    ratios = []
     with PlainServer(0.0) as server, flowrunner.connect(**_plain(server.base_url)) as client:
         run = client.attach(RunRef(client.name, client.backend, "", "1"))
-        for _ in range(repeat):
-            ratios.append(_in_threads(run, 100, 20) / _in_threads(run, 1, 2000))
+        ratios = [_in_threads(run, 100, 20) / _in_threads(run, 1, 2000) for _ in range(repeat)]
     yield row("a hundred threads on one client: CPU per request / that of one", ratios, "x", "<= 1.3")
 
 
@@ -553,6 +581,7 @@ def measures(*, is_quick: bool) -> dict[str, Callable[[], Iterator[Row]]]:
         vendor: partial(following, vendor, sizes if vendor == VENDORS[0] else (10_000,), few) for vendor in VENDORS
     }
     return groups | {
+        "overhead": overhead,
         "memory": partial(memory, few),
         "long-poll": partial(long_polls, (100,) if is_quick else (100, 500), few),
         "lists": partial(lists, few),

@@ -1,7 +1,9 @@
 """Many runs at once: `as_completed`, `wait_all` and `map`, on both clients, over a V4 server that keeps its books."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -10,6 +12,7 @@ import pytest
 from flowrunner import events
 from flowrunner.backend import Sighting
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4
+from flowrunner.client import AsyncClient
 from flowrunner.enums import RunState
 from flowrunner.errors import (
     AuthenticationError,
@@ -22,9 +25,10 @@ from flowrunner.errors import (
     VendorError,
     WaitTimeout,
 )
+from flowrunner.http.scripted import AsyncScriptedSession
 from flowrunner.models import RunRef
 from flowrunner.operations import rounds
-from flowrunner.plans import Page
+from flowrunner.plans import Page, Response
 
 START = datetime(2025, 1, 1, 12, tzinfo=UTC)
 FLOW = "Samples/x.fmw"
@@ -413,6 +417,72 @@ def test_so_many_at_a_time(case):
     assert len(taken) == 3
     assert len(list(items)) == 9
     assert max(most) <= 2
+
+
+def test_submissions_overlap(connected):
+    """On a loop, runs are started while others are being started: as many as there are connections, and room."""
+    under_way, most, jobs = [], [], {}
+
+    async def answer(sent):
+        if sent.method == "POST":
+            under_way.append(sent)
+            most.append(len(under_way))
+            await asyncio.sleep(0.002)
+            under_way.remove(sent)
+            jobs[len(jobs) + 1] = "success"
+            return Response(202, {}, json.dumps({"id": len(jobs)}).encode())
+        number = int(sent.url.split("/jobs/")[1].split("/")[0])
+        return Response(200, {}, json.dumps({"id": number, "status": jobs[number]}).encode())
+
+    async def main(**more):
+        connection = connected(check_parameters=False, poll_min=0.01, **more)
+        session = partial(AsyncScriptedSession, answer=answer)
+        async with AsyncClient(connection, session=session) as client:
+            return [item.index async for item in client.map(FLOW, sets(12), max_in_flight=6)]
+
+    assert sorted(asyncio.run(main())) == list(range(12))
+    assert max(most) == 6
+    most.clear()
+    asyncio.run(main(max_connections=3))
+    assert max(most) == 3
+
+
+def test_a_submission_that_is_under_way_comes_to_its_end(connected):
+    """Whoever is cancelled, or takes no more items, cuts none: what was started would be uncertain."""
+    arrived, answered, first = [], [], asyncio.Event()
+
+    async def answer(sent):
+        arrived.append(sent)
+        first.set()
+        await asyncio.sleep(0.01)
+        answered.append(sent)
+        return Response(202, {}, json.dumps({"id": len(answered)}).encode())
+
+    async def main():
+        connection = connected(check_parameters=False)
+        async with AsyncClient(connection, session=partial(AsyncScriptedSession, answer=answer)) as client:
+            items = client.map(FLOW, sets(20), max_in_flight=2)
+            task = asyncio.ensure_future(anext(items))
+            await first.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(main())
+    assert len(answered) == len(arrived) <= 2
+
+
+def test_sets_that_cannot_be_taken(case):
+    """What the caller's own iterable raises reaches the caller; what was started goes on."""
+    submitting(case, lambda _: 5)
+
+    def broken():
+        yield {"n": "1"}
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError):
+        list(case.client().map(FLOW, broken()))
+    assert len(case.server.jobs) == 1
 
 
 def test_asynchronous_sets(case, mode):
