@@ -64,15 +64,15 @@ class HttpSession(Wire):
             raise outcome
         return outcome
 
-    def _ask(self, request: Request, deadline: float | None) -> Response | TransportError:
+    def _ask(self, request: Request, deadline: float | None, resend: int = 0) -> Response | TransportError:
         """Send it once, and once more where the credential was refused and there is another now."""
         self._check_open()
         if self._must_log_in(request):
             self._renew(self._credentials, deadline)
         used = self._credentials
-        outcome = self._try(request, deadline)
+        outcome = self._try(request, deadline, resend)
         if self._refused(request, outcome) and self._renew(used, deadline):
-            outcome = self._try(request, deadline)
+            outcome = self._try(request, deadline, resend + 1)
         return outcome
 
     def _forked(self) -> None:
@@ -109,13 +109,13 @@ class HttpSession(Wire):
             for attempt in stamina.retry_context(**self._retry_arguments()):
                 with attempt:
                     if attempt.num > 1:
-                        outcome = self._ask(request, within.deadline)
+                        outcome = self._ask(request, within.deadline, attempt.num - 1)
                     self._ask_again(request.kind, outcome, within)
         except Again:
             pass  # all attempts are used up: the last outcome counts
         return outcome
 
-    def _try(self, request: Request, deadline: float | None) -> Response | TransportError:
+    def _try(self, request: Request, deadline: float | None, resend: int = 0) -> Response | TransportError:
         self._check_open()
         pause = self._pause(deadline)
         if isinstance(pause, TransportError):
@@ -125,6 +125,15 @@ class HttpSession(Wire):
         limit = self._limit(request, deadline)
         wire = self._build(request, limit, _size_of(request.file))
         transport = self._transport(request, wire.url)
+        with self._telemetry.request(request, wire.url, wire.headers, resend) as answered:
+            outcome = self._sent(request, wire, transport, limit)
+            answered(outcome)
+        self._note(outcome)
+        return outcome
+
+    def _sent(
+        self, request: Request, wire: httpx.Request, transport: httpx.BaseTransport, limit: float
+    ) -> Response | TransportError:
         began = False
         try:
             answer = transport.handle_request(wire)
@@ -132,13 +141,11 @@ class HttpSession(Wire):
             if request.stream and answer.is_success:
                 return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
             try:
-                outcome: Response | TransportError = self._read(request, answer, Body(answer, self._clock, limit))
+                return self._read(request, answer, Body(answer, self._clock, limit))
             finally:
                 answer.close()
         except FAILURES as error:
-            outcome = translate(error, request, wire.url, began=began)
-        self._note(outcome)
-        return outcome
+            return translate(error, request, wire.url, began=began)
 
     def _transport(self, request: Request, url: httpx.URL) -> httpx.BaseTransport:
         route = self._route(request, url)
@@ -216,15 +223,15 @@ class AsyncHttpSession(Wire):
             raise outcome
         return outcome
 
-    async def _ask(self, request: Request, deadline: float | None) -> Response | TransportError:
+    async def _ask(self, request: Request, deadline: float | None, resend: int = 0) -> Response | TransportError:
         """Send it once, and once more where the credential was refused and there is another now."""
         self._check_open()
         if self._must_log_in(request):
             await self._renew(self._credentials, deadline)
         used = self._credentials
-        outcome = await self._try(request, deadline)
+        outcome = await self._try(request, deadline, resend)
         if self._refused(request, outcome) and await self._renew(used, deadline):
-            outcome = await self._try(request, deadline)
+            outcome = await self._try(request, deadline, resend + 1)
         return outcome
 
     async def _renew(self, used: Mapping[str, Secret], deadline: float | None) -> bool:
@@ -260,13 +267,13 @@ class AsyncHttpSession(Wire):
             async for attempt in stamina.retry_context(**self._retry_arguments()):
                 with attempt:
                     if attempt.num > 1:
-                        outcome = await self._ask(request, within.deadline)
+                        outcome = await self._ask(request, within.deadline, attempt.num - 1)
                     self._ask_again(request.kind, outcome, within)
         except Again:
             pass  # all attempts are used up: the last outcome counts
         return outcome
 
-    async def _try(self, request: Request, deadline: float | None) -> Response | TransportError:
+    async def _try(self, request: Request, deadline: float | None, resend: int = 0) -> Response | TransportError:
         import asyncio
 
         self._check_open()
@@ -283,6 +290,15 @@ class AsyncHttpSession(Wire):
             self._trusts = True
             self._check_open()
         transport = self._transport(request, wire.url)
+        with self._telemetry.request(request, wire.url, wire.headers, resend) as answered:
+            outcome = await self._sent(request, wire, transport, limit)
+            answered(outcome)
+        self._note(outcome)
+        return outcome
+
+    async def _sent(
+        self, request: Request, wire: httpx.Request, transport: httpx.AsyncBaseTransport, limit: float
+    ) -> Response | TransportError:
         began = False
         try:
             answer = await transport.handle_async_request(wire)
@@ -290,13 +306,11 @@ class AsyncHttpSession(Wire):
             if request.stream and answer.is_success:
                 return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
             try:
-                outcome: Response | TransportError = await self._read(request, answer, Body(answer, self._clock, limit))
+                return await self._read(request, answer, Body(answer, self._clock, limit))
             finally:
                 await answer.aclose()
         except FAILURES as error:
-            outcome = translate(error, request, wire.url, began=began)
-        self._note(outcome)
-        return outcome
+            return translate(error, request, wire.url, began=began)
 
     def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncBaseTransport:
         route = self._route(request, url)
