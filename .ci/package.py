@@ -1,0 +1,93 @@
+"""Check a built distribution: what is in it, and that it and each of its extras alone works as it is installed.
+
+Run `python .ci/package.py DIST`; `DIST` holds one wheel and one sdist. Each environment has what it asks for and no more.
+"""
+
+# ruff: noqa: T201, S603 - a script that prints and runs programs
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+IN_WHEEL = ("flowrunner/py.typed", "flowrunner/__main__.py", ".dist-info/entry_points.txt", "/licenses/LICENSE")
+IN_SDIST = ("pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "src/flowrunner/py.typed", "tests/conftest.py")
+
+CONNECT = (
+    "c = flowrunner.connect(backend='fme-flow-v4', base_url='https://fme.example.com', token='t-t-t-t'); c.close()"
+)
+SIMULATE = "from flowrunner.simulator import Simulator\nwith Simulator('fme-flow') as s: assert s.base_url"
+
+WORKS = {
+    "cli": "import subprocess, sys; subprocess.run([sys.executable, '-m', 'flowrunner', 'backends'], check=True)",
+    "forms": "import jsonschema, flowrunner.answering",
+    "keyring": "import keyring, flowrunner.config.credentials",
+    "otel": f"import flowrunner; from flowrunner import telemetry; telemetry.instrument(); {CONNECT}",
+    "simulator": SIMULATE,
+    "testing": f"import flowrunner.testing.plugin, pytest\n{SIMULATE}",
+}
+"""What works with an extra alone."""
+LACKS = {
+    "cli": "import sys; from flowrunner.cli import main; sys.argv = ['flowrunner', 'backends']; main()",
+    "otel": "from flowrunner import telemetry; telemetry.instrument()",
+    "simulator": "import flowrunner.simulator",
+}
+"""What says which extra to install, where there is none."""
+
+
+def main(dist: Path) -> None:
+    """Check all of it."""
+    (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
+    check_contents(wheel, sdist)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(extras) - {"dev"} == set(WORKS), "each extra has its line in WORKS"
+    with tempfile.TemporaryDirectory() as folder:
+        core = installed(Path(folder) / "core", str(wheel))
+        run(core, f"import flowrunner; {CONNECT}")
+        run(
+            core,
+            "import subprocess, sys; subprocess.run([sys.executable, '-m', 'flowrunner', '--version'], check=True)",
+        )
+        for extra, code in LACKS.items():
+            said = subprocess.run([core, "-c", code], capture_output=True, text=True, check=False)
+            assert said.returncode, f"{extra} works without its extra"
+            assert f'pip install "flowrunner[{extra}]"' in said.stderr, said.stderr
+        for extra, code in WORKS.items():
+            print("with", extra, "alone")
+            run(installed(Path(folder) / extra, f"{wheel}[{extra}]"), code)
+
+
+def check_contents(wheel: Path, sdist: Path) -> None:
+    """What users need is there, and tests are in the sdist alone."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert all(any(name.endswith(end) for name in names) for end in IN_WHEEL), names
+    strangers = [name for name in names if not name.startswith("flowrunner")]
+    assert not strangers, strangers
+    with tarfile.open(sdist) as archive:
+        files = {name.partition("/")[2] for name in archive.getnames()}
+    assert files.issuperset(IN_SDIST), set(IN_SDIST) - files
+
+
+def installed(where: Path, wanted: str) -> str:
+    """The interpreter of a new environment with what is wanted."""
+    venv.create(where, symlinks=True)
+    python = str(where / "bin" / "python")
+    subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", "-q", wanted], check=True)
+    return python
+
+
+def run(python: str, code: str) -> None:
+    """Run a program, which has to succeed."""
+    subprocess.run([python, "-c", code], check=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
