@@ -1,4 +1,7 @@
-"""Print the lowest versions that pyproject.toml allows, as constraints for pip: `python .ci/lowest.py > constraints-lowest.txt`."""
+"""Print the lowest versions that pyproject.toml allows, as constraints for pip.
+
+Run `python .ci/lowest.py > constraints-lowest.txt`.
+"""
 
 from __future__ import annotations
 

@@ -34,14 +34,17 @@ class Recorded:
         self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
 
     def spans(self, kind):
+        """Those that ended."""
         return [span for span in self._spans.get_finished_spans() if span.kind is kind]
 
     def points(self, name):
+        """Of a metric, since the last time."""
         data = self._reader.get_metrics_data()
         found = (m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics if m.name == name)
         return [point for metric in found for point in metric.data.data_points]
 
     def everything(self):
+        """All of it, as text."""
         return str([span.to_json() for span in self._spans.get_finished_spans()]) + str(
             self._reader.get_metrics_data().to_json()
         )
@@ -63,10 +66,12 @@ def tracing_of(recorded):
 
 
 def changed(new, **more):
+    """An event: the run is otherwise now."""
     return events.StatusChanged(connection="prod", ref=REF, old=RunStatus(), new=RunStatus(state=new, **more))
 
 
 def succeeding(vendor):
+    """Have the vendor take a run, and show it running, then ended."""
     vendor.on("POST", "/jobs", (202, {"id": 1}))
     vendor.on("GET", "/workspaces/a/b.fmw/parameters", (200, []))
     vendor.on("GET", "/jobs/1", (200, {"id": 1, "status": "running"}), (200, {"id": 1, "status": "success"}))
