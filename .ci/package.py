@@ -20,26 +20,54 @@ ROOT = Path(__file__).parent.parent
 IN_WHEEL = ("flowrunner/py.typed", "flowrunner/__main__.py", ".dist-info/entry_points.txt", "/licenses/LICENSE")
 IN_SDIST = ("pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "src/flowrunner/py.typed", "tests/conftest.py")
 
-CONNECT = (
-    "c = flowrunner.connect(backend='fme-flow-v4', base_url='https://fme.example.com', token='t-t-t-t'); c.close()"
-)
-SIMULATE = "from flowrunner.simulator import Simulator\nwith Simulator('fme-flow') as s: assert s.base_url"
+CONNECT = """
+import flowrunner
+flowrunner.connect(backend='fme-flow-v4', base_url='https://fme.example.com', token={token}).close()
+"""
+PLAIN = CONNECT.format(token="'t-t-t-t'")
+FROM_KEYRING = CONNECT.format(token="{'keyring': 'fme/prod'}")
+SIMULATE = """
+from flowrunner.simulator import Simulator
+with Simulator('fme-flow') as simulator:
+    assert simulator.base_url
+"""
+COMMAND = """
+import runpy, sys
+sys.argv = ['flowrunner', '{}']
+try:
+    runpy.run_module('flowrunner', run_name='__main__')
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+MISFITS = """
+from flowrunner.answering import _misfits
+assert list(_misfits({'required': ['a']}, {}))
+"""
+KEYRING = """
+import keyring, keyring.backend
+class Filled(keyring.backend.KeyringBackend):
+    priority = 1
+    def get_password(self, service, user):
+        return 't-t-t-t'
+keyring.set_keyring(Filled())
+"""
+TELEMETRY = "from flowrunner import telemetry; telemetry.instrument()"
 
 WORKS = {
-    "cli": "import subprocess, sys; subprocess.run([sys.executable, '-m', 'flowrunner', 'backends'], check=True)",
-    "forms": "import jsonschema, flowrunner.answering",
-    "keyring": "import keyring, flowrunner.config.credentials",
-    "otel": f"import flowrunner; from flowrunner import telemetry; telemetry.instrument(); {CONNECT}",
+    "cli": COMMAND.format("backends"),
+    "forms": MISFITS,
+    "keyring": KEYRING + FROM_KEYRING,
+    "otel": TELEMETRY + PLAIN,
     "simulator": SIMULATE,
-    "testing": f"import flowrunner.testing.plugin, pytest\n{SIMULATE}",
+    "testing": f"import pytest, flowrunner.testing.plugin{SIMULATE}{MISFITS}",
 }
 """What works with an extra alone."""
 LACKS = {
-    "cli": "import runpy, sys; sys.argv = ['flowrunner', 'backends']; runpy.run_module('flowrunner', run_name='__main__')",
-    "forms": "from flowrunner.answering import check; check({'type': 'object'}, {})",
-    "keyring": CONNECT.replace("'t-t-t-t'", "{'keyring': 'fme/prod'}").join(["import flowrunner; ", ""]),
-    "otel": "from flowrunner import telemetry; telemetry.instrument()",
-    "simulator": "import flowrunner.simulator",
+    "cli": COMMAND.format("backends"),
+    "forms": MISFITS,
+    "keyring": FROM_KEYRING,
+    "otel": TELEMETRY,
+    "simulator": SIMULATE,
 }
 """What says which extra to install, where there is none."""
 
@@ -52,11 +80,8 @@ def main(dist: Path) -> None:
     assert set(extras) - {"dev"} == set(WORKS), "each extra has its line in WORKS"
     with tempfile.TemporaryDirectory() as folder:
         core = installed(Path(folder) / "core", str(wheel))
-        run(core, f"import flowrunner; {CONNECT}")
-        run(
-            core,
-            "import subprocess, sys; subprocess.run([sys.executable, '-m', 'flowrunner', '--version'], check=True)",
-        )
+        run(core, PLAIN)
+        run(core, COMMAND.format("--version"))
         for extra, code in LACKS.items():
             said = subprocess.run([core, "-c", code], capture_output=True, text=True, check=False)
             assert said.returncode, f"{extra} works without its extra"
