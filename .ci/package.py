@@ -24,8 +24,8 @@ CONNECT = """
 import flowrunner
 flowrunner.connect(backend='fme-flow-v4', base_url='https://fme.example.com', token={token}).close()
 """
-PLAIN = CONNECT.format(token="'t-t-t-t'")
-FROM_KEYRING = CONNECT.format(token="{'keyring': 'fme/prod'}")
+PLAIN = CONNECT.format(token="'t-t-t-t'")  # noqa: S106 - made up
+FROM_KEYRING = CONNECT.format(token="{'keyring': 'fme/prod'}")  # noqa: S106 - where it is
 SIMULATE = """
 from flowrunner.simulator import Simulator
 with Simulator('fme-flow') as simulator:
@@ -49,6 +49,7 @@ class Filled(keyring.backend.KeyringBackend):
     priority = 1
     def get_password(self, service, user):
         return 't-t-t-t'
+    set_password = delete_password = None
 keyring.set_keyring(Filled())
 """
 TELEMETRY = "from flowrunner import telemetry; telemetry.instrument()"
