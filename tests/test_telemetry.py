@@ -18,6 +18,7 @@ from flowrunner import events, telemetry, tracing
 from flowrunner.enums import Cause, RunState
 from flowrunner.errors import FlowrunnerError, TransportError
 from flowrunner.models import RunRef, RunStatus
+from flowrunner.plans import Request, Response
 from flowrunner.tracing import Meters, Tracing
 
 NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
@@ -153,6 +154,19 @@ def test_the_context_goes_along_if_asked(open_client, vendor, recorded, propagat
     client = open_client()
     client.attach(f"flowrunner:1:fme-flow-v4:{client.name}:a%2Fb.fmw:1").refresh()
     assert ("traceparent" in vendor.requests[0].headers) is propagate
+
+
+def test_the_context_goes_to_the_server_alone(recorded):
+    """A request to an absolute address, which may be anybody's, has no `traceparent`."""
+    tracing_of = Tracing(recorded.tracers, Meters(recorded.meters), propagate=True)
+    for path, expected in (("/jobs", {"traceparent"}), ("https://other.example.com/jobs", set())):
+        headers = {}
+        url = httpx.URL("https://other.example.com:8443/jobs?secret=1")
+        with tracing_of.request(Request("GET", path), url, headers, 0) as answered:
+            answered(Response(200))
+        assert set(headers) == expected
+    assert "secret" not in recorded.everything()
+    assert {span.attributes["server.port"] for span in recorded.spans(SpanKind.CLIENT)} == {8443}
 
 
 def test_how_late_an_end_is_seen(tracing_of, recorded):

@@ -184,7 +184,7 @@ class Tracing:
         with self._tracer.start_as_current_span(
             name, kind=SpanKind.CLIENT, attributes=attributes, record_exception=False, set_status_on_exception=False
         ) as span:
-            if self._propagate and not request.anonymous:
+            if self._propagate and "://" not in request.path:  # elsewhere it is nobody's business
                 propagate.inject(headers)
             try:
                 yield lambda outcome: answered.update(_of_outcome(outcome))
