@@ -206,7 +206,7 @@ def test_spans_are_not_kept_for_ever(tracing_of, recorded, monkeypatch):
     """Of runs that nobody waits for, the oldest span ends when there are too many; `close` ends the others."""
     monkeypatch.setattr(tracing, "OPEN_SPANS", 2)
     for number in (None, "1", "2"):
-        tracing_of.happened(events.Submitted(connection="prod", ref=RunRef("prod", "fme-flow-v4", "a", number)))
+        tracing_of.happened(events.Submitted(connection="here", ref=RunRef("there", "fme-flow-v4", "a", number)))
     assert len(recorded.spans(SpanKind.INTERNAL)) == 1
     tracing_of.close()
     assert len(recorded.spans(SpanKind.INTERNAL)) == 3

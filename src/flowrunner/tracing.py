@@ -67,6 +67,7 @@ class Meters:
 @define
 class _Followed:
     span: Span
+    connection: str
     began: float
     state: RunState
 
@@ -117,7 +118,7 @@ class Tracing:
         if ref.id is not None:
             attributes["flowrunner.run.id"] = ref.id
         span = self._tracer.start_span(f"run {ref.flow}", attributes=attributes)
-        self._runs[ref] = known = _Followed(span, time.monotonic(), state)
+        self._runs[ref] = known = _Followed(span, connection, time.monotonic(), state)
         self._meters.add("flowrunner.runs", 1, _of_run(connection, ref, state))
         return known
 
@@ -154,7 +155,7 @@ class Tracing:
     def _leave(self, ref: RunRef) -> None:
         """End the span of a run that goes on, at the state it was last seen in."""
         known = self._runs.pop(ref)
-        self._meters.add("flowrunner.runs", -1, _of_run(ref.connection, ref, known.state))
+        self._meters.add("flowrunner.runs", -1, _of_run(known.connection, ref, known.state))
         known.span.set_attribute("flowrunner.run.state", known.state.value)
         known.span.end()
 
