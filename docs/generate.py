@@ -33,6 +33,7 @@ from flowrunner.simulator import (
 )
 from flowrunner.states import KINDS, Kind, Rule
 from flowrunner.states import RULES as STATE_RULES
+from flowrunner.telemetry import INSTRUMENTS, SPANS
 from flowrunner.testing.conformance.rules import RULES, SECTIONS
 
 if TYPE_CHECKING:
@@ -243,7 +244,28 @@ def _plain(default: object) -> str:
     return repr(default.value if isinstance(default, Enum) else default)
 
 
+def spans() -> str:
+    """What is a span, and what it carries."""
+    rows = [(f"`{name}`", span.kind, span.help, _listed(span.attributes)) for name, span in SPANS.items()]
+    return table(("name", "kind", "covers", "attributes"), rows)
+
+
+def instruments() -> str:
+    """What is measured."""
+    rows = [
+        (f"`{name}`", each.kind, f"`{each.unit}`", each.help, _listed(each.attributes))
+        for name, each in INSTRUMENTS.items()
+    ]
+    return table(("name", "kind", "unit", "measures", "attributes"), rows)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 PARTS = {
+    "spans": spans,
+    "instruments": instruments,
     "backend_rules": backend_rules,
     "operations": operations,
     "capabilities": capabilities,

@@ -371,7 +371,7 @@ def time_passes(manual):
 
     def pass_at(simulator):
         while not ended.is_set():
-            if simulator.wait_until_held(timeout=0.02):
+            if simulator.wait_until_held(timeout=0.004):
                 manual.advance(1)
             ended.wait(0.001)
 

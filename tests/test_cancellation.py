@@ -50,7 +50,13 @@ def folder():
 def settings(simulator, connected):
     """The settings of a connection to it."""
     return connected(
-        simulator.base_url, simulator.token, backend="fme-flow-v3", poll_max=0.5, retries=0, check_parameters=False
+        simulator.base_url,
+        simulator.token,
+        backend="fme-flow-v3",
+        poll_min=0.05,
+        poll_max=0.5,
+        retries=0,
+        check_parameters=False,
     )
 
 

@@ -37,7 +37,7 @@ def test_events_say_where_and_are_frozen(event):
 
 def test_every_event_is_there():
     """The events above are all that the module exports."""
-    assert {type(event).__name__ for event in ALL} | {"Event", "deliver"} == set(events.__all__)
+    assert {type(event).__name__ for event in ALL} | {"Event", "deliver", "log"} == set(events.__all__)
 
 
 def test_an_event_is_delivered():

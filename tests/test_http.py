@@ -1,8 +1,6 @@
 """HTTP: what goes out, what is sent again, what is never shown. On real sockets where httpx takes part in the rule."""
 
-import datetime as dt
 import gzip
-import ipaddress
 import logging
 import os
 import socket
@@ -37,7 +35,7 @@ from flowrunner.models import RunRef
 from flowrunner.operations.steps import ask
 from flowrunner.plans import FileBody, Request, path
 from flowrunner.plans import send as ask_for
-from serving import serving
+from serving import certificate, serving
 
 TOKEN = "s3cr3t-t0ken"
 GET = Request("GET", "/x")
@@ -173,43 +171,16 @@ def test_redirects_are_not_followed(send, server):
     assert server.seen == []
 
 
-def _certificate(folder):
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    x509 = pytest.importorskip("cryptography.x509")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
-    plain = serialization.NoEncryption()
-    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
-    return folder / "cert.pem", folder / "key.pem"
-
-
 def test_certificates_are_checked(send, tmp_path):
     """A certificate nobody trusts is a permanent error that names `ca_file`, which makes it trusted."""
-    certificate, key = _certificate(tmp_path)
+    trusted, key = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(trusted, key)
     with serving(context=context) as server:
         with pytest.raises(TransportError, match="ca_file") as caught:
             send(GET, base_url=server.url)
         assert server.seen == []
-        assert send(GET, base_url=server.url, ca_file=str(certificate)).status == 200
+        assert send(GET, base_url=server.url, ca_file=str(trusted)).status == 200
 
     assert (caught.value.transient, caught.value.maybe_arrived) == (False, False)
 

@@ -100,6 +100,9 @@ OPERATIONS: Final[Mapping[Capability, tuple[str, ...]]] = MappingProxyType({
 """The operations that a capability stands for: who announces it defines them; of these, only `result` needs none."""
 
 
+TRANSPORTS: Final = ("httpx", "aiohttp")
+
+
 def setting(
     help: str,  # noqa: A002 - the word every option parser uses
     *,
@@ -138,6 +141,11 @@ def _positive_or_none(owner: object, attribute: Attribute[Any], value: float | N
         _positive(owner, attribute, value)
 
 
+def _transport(_owner: object, attribute: Attribute[Any], value: str) -> None:
+    if value not in TRANSPORTS:
+        raise ValueError(f"{attribute.name} must be {' or '.join(map(repr, TRANSPORTS))}, not {value!r}")
+
+
 def _not_negative(_owner: object, attribute: Attribute[Any], value: float) -> None:
     if value < 0:
         raise ValueError(f"{attribute.name} must not be less than 0, not {value}")
@@ -163,6 +171,12 @@ class Settings:
         validator=_positive,
     )
     max_long_polls: int = setting("Requests the vendor may hold open at once.", default=8, validator=_not_negative)
+    transport: str = setting(
+        'What an AsyncClient sends over: "httpx", or "aiohttp" (the extra aiohttp), which takes less time per request '
+        "where many are under way. A Client always sends over httpx.",
+        default="httpx",
+        validator=_transport,
+    )
     requests_per_second: float | None = setting(
         "Requests per second, at most; unlimited if absent.", default=None, validator=_positive_or_none
     )

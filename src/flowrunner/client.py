@@ -122,6 +122,7 @@ class _ClientBase:
             "reload": self._reloaded,
             "learned": lambda secrets: self._operations.context.keep_secret(*secrets),
             "clock": self._clock,
+            "telemetry": self._operations.context.telemetry,
         }
 
 
@@ -368,6 +369,7 @@ class Client(_ClientBase):
         """Close the connections and the journal; runs go on at the vendor. Closing twice does no harm."""
         self._operations.following.close(ClientClosed(CLOSED))
         self._session.close()
+        self._operations.context.telemetry.close()
         self._operations.ledger.close()
 
     def __enter__(self) -> Self:
@@ -758,6 +760,7 @@ class AsyncClient(_ClientBase):
 
         self._follower.close()
         await self._session.close()
+        self._operations.context.telemetry.close()
         await asyncio.to_thread(self._operations.ledger.close)
 
     async def __aenter__(self) -> Self:

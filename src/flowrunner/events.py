@@ -28,6 +28,7 @@ __all__ = [
     "Submitted",
     "UnknownWord",
     "deliver",
+    "log",
 ]
 
 logger = logging.getLogger(__name__)
@@ -113,3 +114,32 @@ def deliver(on_event: OnEvent | None, event: Event) -> None:
         on_event(event)
     except Exception:
         logger.exception("on_event raised on %s", type(event).__name__)
+
+
+def log(event: Event) -> None:
+    """Write an event into the log, at DEBUG, with what it says as attributes of the record, too.
+
+    A warning would reach the terminal of a program that has set up no logging. What says what to beware of about the
+    connection as a whole, a `Notice`, is logged where it arises.
+    """
+    if isinstance(event, Notice) or not logger.isEnabledFor(logging.DEBUG):
+        return
+    told = {"event_name": type(event).__name__, "connection": event.connection, **_told(event)}
+    logger.debug("%s %s", told["event_name"], " ".join(f"{key}={told[key]}" for key in list(told)[1:]), extra=told)
+
+
+def _told(event: Event) -> dict[str, str | None]:
+    run = {"run": str(event.ref)} if hasattr(event, "ref") else {}
+    match event:
+        case StatusChanged(new=new):
+            return {**run, "state": new.state.value, "vendor_status": new.vendor_status}
+        case UnknownWord(word=word):
+            return {**run, "vendor_status": word}
+        case Anomaly(description=description):
+            return {**run, "problem": description}
+        case ContactFailed(error=error):
+            return {**run, "problem": str(error)}
+        case CheckSkipped(flow=flow, error=error):
+            return {"flow": flow, "problem": str(error)}
+        case _:
+            return dict(run)

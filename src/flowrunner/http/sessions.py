@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from flowrunner.drive import adrive, drive
-from flowrunner.errors import ProtocolError, TransportError, VendorError
+from flowrunner.errors import ConfigError, ProtocolError, TransportError, VendorError
 from flowrunner.files import AsyncPartial, Partial
 from flowrunner.plans import Request, Response
 from flowrunner.retries import Budget, RequestKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from flowrunner.backend import Backend
     from flowrunner.plans import FileBody, Plan, Step
@@ -64,15 +64,15 @@ class HttpSession(Wire):
             raise outcome
         return outcome
 
-    def _ask(self, request: Request, deadline: float | None) -> Response | TransportError:
+    def _ask(self, request: Request, deadline: float | None, resend: int = 0) -> Response | TransportError:
         """Send it once, and once more where the credential was refused and there is another now."""
         self._check_open()
         if self._must_log_in(request):
             self._renew(self._credentials, deadline)
         used = self._credentials
-        outcome = self._try(request, deadline)
+        outcome = self._try(request, deadline, resend)
         if self._refused(request, outcome) and self._renew(used, deadline):
-            outcome = self._try(request, deadline)
+            outcome = self._try(request, deadline, resend + 1)
         return outcome
 
     def _forked(self) -> None:
@@ -109,13 +109,13 @@ class HttpSession(Wire):
             for attempt in stamina.retry_context(**self._retry_arguments()):
                 with attempt:
                     if attempt.num > 1:
-                        outcome = self._ask(request, within.deadline)
+                        outcome = self._ask(request, within.deadline, attempt.num - 1)
                     self._ask_again(request.kind, outcome, within)
         except Again:
             pass  # all attempts are used up: the last outcome counts
         return outcome
 
-    def _try(self, request: Request, deadline: float | None) -> Response | TransportError:
+    def _try(self, request: Request, deadline: float | None, resend: int = 0) -> Response | TransportError:
         self._check_open()
         try:
             for pause in self._pauses(deadline):
@@ -125,6 +125,15 @@ class HttpSession(Wire):
         limit = self._limit(request, deadline)
         wire = self._build(request, limit, _size_of(request.file))
         transport = self._transport(request, wire.url)
+        with self._telemetry.request(request, wire.url, wire.headers, resend) as answered:
+            outcome = self._sent(request, wire, transport, limit)
+            answered(outcome)
+        self._note(outcome)
+        return outcome
+
+    def _sent(
+        self, request: Request, wire: httpx.Request, transport: httpx.BaseTransport, limit: float
+    ) -> Response | TransportError:
         began = False
         try:
             answer = transport.handle_request(wire)
@@ -132,13 +141,11 @@ class HttpSession(Wire):
             if request.stream and answer.is_success:
                 return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
             try:
-                outcome: Response | TransportError = self._read(request, answer, Body(answer, self._clock, limit))
+                return self._read(request, answer, Body(answer, self._clock, limit))
             finally:
                 answer.close()
         except FAILURES as error:
-            outcome = translate(error, request, wire.url, began=began)
-        self._note(outcome)
-        return outcome
+            return translate(error, request, wire.url, began=began)
 
     def _transport(self, request: Request, url: httpx.URL) -> httpx.BaseTransport:
         route = self._route(request, url)
@@ -201,6 +208,7 @@ class AsyncHttpSession(Wire):
         import asyncio
 
         super().__init__(backend, **arguments)
+        self._kind = _kind_of(self._settings.transport)
         self._renewal = asyncio.Lock()
         self._trusts = False  # whom to trust is read from a file: at the first request, and not on the loop
 
@@ -216,15 +224,15 @@ class AsyncHttpSession(Wire):
             raise outcome
         return outcome
 
-    async def _ask(self, request: Request, deadline: float | None) -> Response | TransportError:
+    async def _ask(self, request: Request, deadline: float | None, resend: int = 0) -> Response | TransportError:
         """Send it once, and once more where the credential was refused and there is another now."""
         self._check_open()
         if self._must_log_in(request):
             await self._renew(self._credentials, deadline)
         used = self._credentials
-        outcome = await self._try(request, deadline)
+        outcome = await self._try(request, deadline, resend)
         if self._refused(request, outcome) and await self._renew(used, deadline):
-            outcome = await self._try(request, deadline)
+            outcome = await self._try(request, deadline, resend + 1)
         return outcome
 
     async def _renew(self, used: Mapping[str, Secret], deadline: float | None) -> bool:
@@ -260,13 +268,13 @@ class AsyncHttpSession(Wire):
             async for attempt in stamina.retry_context(**self._retry_arguments()):
                 with attempt:
                     if attempt.num > 1:
-                        outcome = await self._ask(request, within.deadline)
+                        outcome = await self._ask(request, within.deadline, attempt.num - 1)
                     self._ask_again(request.kind, outcome, within)
         except Again:
             pass  # all attempts are used up: the last outcome counts
         return outcome
 
-    async def _try(self, request: Request, deadline: float | None) -> Response | TransportError:
+    async def _try(self, request: Request, deadline: float | None, resend: int = 0) -> Response | TransportError:
         import asyncio
 
         self._check_open()
@@ -283,6 +291,15 @@ class AsyncHttpSession(Wire):
         size = 0 if request.file is None else await asyncio.to_thread(_size_of, request.file)
         wire = self._build(request, limit, size)
         transport = self._transport(request, wire.url)
+        with self._telemetry.request(request, wire.url, wire.headers, resend) as answered:
+            outcome = await self._sent(request, wire, transport, limit)
+            answered(outcome)
+        self._note(outcome)
+        return outcome
+
+    async def _sent(
+        self, request: Request, wire: httpx.Request, transport: httpx.AsyncBaseTransport, limit: float
+    ) -> Response | TransportError:
         began = False
         try:
             answer = await transport.handle_async_request(wire)
@@ -290,19 +307,17 @@ class AsyncHttpSession(Wire):
             if request.stream and answer.is_success:
                 return Response(answer.status_code, answer.headers, lines=self._lines(request, wire.url, answer))
             try:
-                outcome: Response | TransportError = await self._read(request, answer, Body(answer, self._clock, limit))
+                return await self._read(request, answer, Body(answer, self._clock, limit))
             finally:
                 await answer.aclose()
         except FAILURES as error:
-            outcome = translate(error, request, wire.url, began=began)
-        self._note(outcome)
-        return outcome
+            return translate(error, request, wire.url, began=began)
 
     def _transport(self, request: Request, url: httpx.URL) -> httpx.AsyncBaseTransport:
         route = self._route(request, url)
         transport: httpx.AsyncBaseTransport | None = self._transports.get(route)
         if transport is None:
-            open_one = partial(self._opened, httpx.AsyncHTTPTransport, self._transport_arguments(route))
+            open_one = partial(self._opened, self._kind, self._transport_arguments(route))
             made = AsyncConnections(open_one, self._settings.max_connections, self._clock.monotonic, keep=route.keeps)
             transport = self._transports[route] = made
         return transport
@@ -358,6 +373,21 @@ class AsyncHttpSession(Wire):
         transports, self._transports = self._transports, {}
         for transport in transports.values():
             await transport.aclose()
+
+
+def _kind_of(transport: str) -> Callable[..., httpx.AsyncBaseTransport]:
+    """What makes a single connection.
+
+    Raises:
+        ConfigError: the extra for it is not installed.
+    """
+    if transport != "aiohttp":
+        return httpx.AsyncHTTPTransport
+    try:
+        from flowrunner.http.over_aiohttp import Connection
+    except ModuleNotFoundError:
+        raise ConfigError('transport = "aiohttp" needs an extra: pip install "flowrunner[aiohttp]"') from None
+    return Connection
 
 
 def _size_of(body: FileBody | None) -> int:

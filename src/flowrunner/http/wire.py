@@ -19,6 +19,7 @@ from flowrunner.errors import (
 )
 from flowrunner.plans import Request, Response
 from flowrunner.retries import TABLE, Action, answered
+from flowrunner.telemetry import recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from flowrunner.plans import FileBody
     from flowrunner.retries import Budget, Failure, RequestKind
     from flowrunner.secret import Secret
+    from flowrunner.telemetry import Recorder
 
 
 from flowrunner.http.addresses import environment_proxy, origin_of, tls_context, url_of
@@ -97,6 +99,7 @@ class Wire(ABC):
         reload: the backend with its credential read again from where it comes from.
         learned: told of credentials that the vendor gave, so that they can be hidden.
         clock: time.
+        telemetry: told of every request; nobody is if None.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Wire(ABC):
         reload: Callable[[], Backend],
         learned: Callable[[Iterable[Secret]], None],
         clock: Clock,
+        telemetry: Recorder | None = None,
     ) -> None:
         settings: Settings = backend.settings
         self._base = backend.base_url
@@ -116,6 +120,7 @@ class Wire(ABC):
         self._reload = reload
         self._learned = learned
         self._clock = clock
+        self._telemetry = telemetry or recorder()
         self._gate = Gate(settings.requests_per_second)
         self._headers = httpx.Headers(
             {
@@ -251,7 +256,8 @@ class Wire(ABC):
         try:
             return self._reload()
         except ConfigError as error:
-            logger.warning("the credential was refused, and cannot be read again: %s", error)
+            told = {"base_url": self._base, "problem": str(error)}
+            logger.warning("the credential was refused, and cannot be read again: %s", error, extra=told)
             return None
 
     def _adopt(self, credentials: Mapping[str, Secret]) -> bool:

@@ -112,5 +112,5 @@ class Writer:
     def _complain(self, problem: str) -> None:
         """Say so once: the next submission, which cannot do without the journal, says it to the caller."""
         if not self._failed:
-            logger.warning("how runs go is not written into the journal: %s", problem)
+            logger.warning("how runs go is not written into the journal: %s", problem, extra={"problem": problem})
         self._failed = True

@@ -10,6 +10,7 @@ from flowrunner import events
 from flowrunner.errors import FlowrunnerError, UnsupportedOperation
 from flowrunner.operations.masking import Masker
 from flowrunner.operations.steps import ask
+from flowrunner.telemetry import recorder
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -43,6 +44,7 @@ class Context:
         self.settings = connection.settings
         self._clock = clock
         self._on_event = on_event
+        self.telemetry = recorder()
         self.masker = Masker()
         self.keep_secret(*connection.settings.secrets())
 
@@ -65,14 +67,16 @@ class Context:
             raise UnsupportedOperation(f"backend {self.backend.name!r} cannot do {what}: it lacks {capability.name}")
 
     def emit(self, event: Event) -> None:
-        """Tell the caller's function."""
+        """Tell the log, the telemetry, and the caller's function."""
+        events.log(event)
+        events.deliver(self.telemetry.happened, event)
         events.deliver(self._on_event, event)
 
     def notice(self, remarks: tuple[str, ...]) -> None:
         """Tell about the connection as a whole, in the log, too: first what is so, then what to beware of."""
         for level, remark in zip(chain([logging.INFO], repeat(logging.WARNING)), remarks, strict=False):
             description = self.masker.text(remark)
-            logger.log(level, "connection %s: %s", self.name, description)
+            logger.log(level, "connection %s: %s", self.name, description, extra={"connection": self.name})
             self.emit(events.Notice(connection=self.name, description=description))
 
     def keep_secret(self, *secrets: Secret) -> None:

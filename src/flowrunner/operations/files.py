@@ -73,7 +73,9 @@ class Files:
                 yield from ask(self._context.backend.remove(file), retry=False)
             except FlowrunnerError as error:
                 problem = self._context.masked(error.message)
-                logger.warning("connection %s: %s stays at the vendor: %s", self._context.name, file, problem)
+                where = self._context.name
+                told = {"connection": where, "file": str(file), "problem": problem}
+                logger.warning("connection %s: %s stays at the vendor: %s", where, file, problem, extra=told)
 
     def remove(self, file: RemoteFile) -> Operation[None]:
         """Remove a file from the vendor."""
