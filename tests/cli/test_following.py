@@ -31,7 +31,7 @@ PAUSED = RunStatus(state=RunState.WAITING, reason=WaitReason.PAUSED)
 class Played:
     """A run whose changes are given, and whose wait raises what is given; it notes how often it was watched."""
 
-    ref, id, flow = REF, REF.id, REF.flow
+    ref, id, flow, history = REF, REF.id, REF.flow, ()
 
     def __init__(self, error, *changes, first=QUEUED):
         self.error, self.changes, self.status, self.watched = error, changes, first, 0

@@ -34,7 +34,7 @@ class Explained:
         value: what it is, as JSON has it; `***` for a credential and for what may hold one, None without a value.
         origin: what gave the value.
         variable: the environment variable that gave it.
-        file: the file that gave it, as it is named in errors.
+        file: the file that gave it.
         line: in that file.
         source: of a credential: `the environment variable NAME`, `the file PATH`, `the keyring entry SERVICE/USER`, or
             `written in the file itself`.
@@ -58,7 +58,7 @@ class Explanation:
     Attributes:
         connection: its name.
         backend: the name of its backend.
-        file: where it is configured, as errors name it.
+        file: where it is configured; in words, if that is no file.
         line: where its table begins.
         settings: every setting of the backend: those that were given, then those that were not.
         problem: why they do not make a connection together; None if they do.
@@ -99,11 +99,15 @@ def explain(
     return Explanation(
         name,
         sources.backend.name,
-        configuration.where,
+        _file_of(configuration),
         configuration.line_of("connections", name),
         tuple(sorted(explained, key=lambda each: (each.origin is Origin.DEFAULT, each.name))),
         _problem(sources),
     )
+
+
+def _file_of(configuration: Configuration) -> str:
+    return configuration.where if configuration.path is None else str(configuration.path)
 
 
 def _problem(sources: Sources) -> str | None:
@@ -136,7 +140,7 @@ def _explained(
         value,
         given.kind,
         variable=given.origin.removeprefix("$") if given.kind is Origin.ENVIRONMENT else None,
-        file=configuration.where if is_filed else None,
+        file=_file_of(configuration) if is_filed else None,
         line=configuration.line_of("connections", str(sources.name), setting.name) if is_filed else None,
         source=_source(given, configuration.folder) if setting.is_secret else None,
         problem=problem,

@@ -15,7 +15,7 @@ from flowrunner.nearmiss import suggestion
 if TYPE_CHECKING:
     import os
 
-__all__ = ["Configuration", "read_configuration"]
+__all__ = ["VARIABLE", "Configuration", "read_configuration", "table_of"]
 
 VARIABLE: Final = "FLOWRUNNER_CONFIG"
 """The environment variable that names the file."""
@@ -44,7 +44,7 @@ class Configuration:
         """The line where the file says this, or else of the table that lacks it; None where there is no file."""
         if self._lines is None or self.path is None:
             return None
-        return self._lines.of(*_root(self.path), *keys)
+        return self._lines.of(*table_of(self.path), *keys)
 
     def at(self, *keys: str) -> str:
         """The file and the line where it says this, as errors name them."""
@@ -100,7 +100,7 @@ def _configuration(path: Path, content: tuple[Any, str]) -> Configuration:
     return _checked(said, _label(path), path.absolute().parent, path.absolute(), Lines(text))
 
 
-def _root(path: Path) -> tuple[str, ...]:
+def table_of(path: Path) -> tuple[str, ...]:
     """The table of the file that is ours."""
     return ("tool", "flowrunner") if path.name == _PYPROJECT else ()
 
@@ -115,7 +115,7 @@ def _content(path: Path) -> tuple[Any, str] | None:
     if read is None:
         return None
     said, text = read
-    for key in _root(path):
+    for key in table_of(path):
         said = said.get(key) if isinstance(said, dict) else None
     return None if said is None else (said, text)
 
