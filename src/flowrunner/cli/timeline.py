@@ -70,10 +70,11 @@ def picture(runs: Mapping[str, Moments], width: int) -> Iterator[str]:
     axis = axis_of(runs.values(), max(10, min(_BAR, width - margin - len("  cancelled") - 2)))
     if axis is None or axis.start == axis.end:
         return
+    gap = "  " if margin else ""
     for label, run in runs.items():
-        yield f"{label:<{margin}}  {axis.draw(run)}".rstrip()
-    yield f"{'':<{margin}}  {axis.scale()}"
-    yield f"{'':<{margin}}  {LEGEND}"
+        yield f"{label:<{margin}}{gap}{axis.draw(run)}".rstrip()
+    yield f"{'':<{margin}}{gap}{axis.scale()}"
+    yield f"{'':<{margin}}{gap}{LEGEND}"
 
 
 def show_picture(runs: Mapping[str, Moments], output: Output) -> None:

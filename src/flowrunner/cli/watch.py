@@ -235,8 +235,10 @@ def _object(watched: Watched) -> dict[str, Any]:
 def _table(watched: list[Watched], started: float, width: int) -> Table:
     table = Table(box=None, pad_edge=False, width=width)
     table.add_column("run", no_wrap=True, max_width=width // 3)
-    table.add_column("flow", no_wrap=True, max_width=width // 3)
+    has_flows = any(each.flow for each in watched)
+    if has_flows:
+        table.add_column("flow", no_wrap=True, max_width=width // 3)
     table.add_column(f"how it stands, {ago(started).strip()}", ratio=1, no_wrap=True, overflow="ellipsis")
     for each in watched:
-        table.add_row(each.label, each.flow, each.shown)
+        table.add_row(each.label, *([each.flow] if has_flows else []), each.shown)
     return table
