@@ -23,7 +23,7 @@ class Lines:
     """
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self._text = text.replace("\r\n", "\n")
 
     def of(self, *keys: str) -> int | None:
         """The line of a key, or else of the nearest table around it; None where there is neither."""
