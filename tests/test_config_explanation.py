@@ -38,24 +38,23 @@ def test_each_value_says_what_gave_it(file):
     found, by_name = explained(file, {"FLOWRUNNER_PROD_POLL_MAX": "9"}, timeout=5)
 
     assert (found.backend, found.file, found.line, found.problem) == ("smart-flows", str(file), 1, None)
-    assert {name: (each.value, each.origin, each.variable, each.line) for name, each in by_name.items()} | {
+    expected = {
         "base_url": ("https://acme.example.com", Origin.FILE, None, 3),
         "api_key": ("***", Origin.FILE, None, 4),
         "proxy": ("***", Origin.FILE, None, 5),
         "poll_min": (2.0, Origin.FILE, None, 6),
-        "status_map": ({"parked": str(found_meaning(by_name))}, Origin.FILE, None, 7),
+        "status_map": ({"parked": "waiting/paused"}, Origin.FILE, None, 7),
         "poll_max": (9.0, Origin.ENVIRONMENT, "FLOWRUNNER_PROD_POLL_MAX", None),
         "timeout": (5.0, Origin.ARGUMENT, None, None),
         "retries": (3, Origin.DEFAULT, None, None),
         "password": (None, Origin.DEFAULT, None, None),
-    } == {name: (each.value, each.origin, each.variable, each.line) for name, each in by_name.items()}
+    }
+    assert {
+        name: (by_name[name].value, by_name[name].origin, by_name[name].variable, by_name[name].line)
+        for name in expected
+    } == expected
     assert by_name["api_key"].source == "the environment variable KEY"
     assert [each.origin for each in found.settings][-1] is Origin.DEFAULT
-
-
-def found_meaning(by_name):
-    """What is shown of the meaning of a word."""
-    return by_name["status_map"].value["parked"]
 
 
 @pytest.mark.parametrize(
@@ -89,8 +88,9 @@ def test_what_cannot_be_used_says_why(file):
     """A wrong value is not shown: it may be anything."""
     file.write_text(TEXT.replace("poll_min = 2", 'poll_min = "s3cret"'))
     found, by_name = explained(file, {"KEY": ""})
-    assert (by_name["poll_min"].value, by_name["poll_min"].problem) == (None, f"poll_min of [connections.prod] in {file}"
-            ", line 6: expected float or int or timedelta, not str")  # fmt: skip
+    place = f"poll_min of [connections.prod] in {file}, line 6"
+    assert by_name["poll_min"].value is None
+    assert by_name["poll_min"].problem == f"{place}: expected float or int or timedelta, not str"
     assert "KEY is empty" in by_name["api_key"].problem
     assert found.problem is not None
 
@@ -114,3 +114,40 @@ def test_an_unknown_connection_is_an_error(file):
     """As everywhere."""
     with pytest.raises(UnknownConnection):
         explain("prdo", config=file)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("running", "running"), ("succeeded/warnings", "succeeded/warnings"), ("failed", "failed/unspecified")],
+)
+def test_a_meaning_is_shown_as_it_could_be_written(file, written, shown):
+    """With the detail that it stands for."""
+    file.write_text(TEXT.replace("waiting/paused", written))
+    assert explained(file)[1]["status_map"].value == {"parked": shown}
+
+
+def test_a_plugins_values_are_shown_as_json(file, monkeypatch):
+    """Lists as lists, paths as texts."""
+    from pathlib import Path
+
+    from attrs import field, frozen
+
+    from flowrunner import registry
+    from flowrunner.backend import Backend, Settings
+
+    @frozen(kw_only=True)
+    class LocalSettings(Settings):
+        """Settings of a plugin."""
+
+        places: tuple[Path, ...] = field(default=())
+
+    class Local(Backend):
+        """A plugin."""
+
+        backend_api = 1
+        name = family = "local"
+        settings_class = LocalSettings
+
+    monkeypatch.setattr(registry, "load", lambda _name: Local)
+    file.write_text('[connections.prod]\nbackend = "local"\nplaces = ["a"]\n')
+    assert explained(file)[1]["places"].value == [str(file.parent / "a")]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowrunner.config import resolve
 from flowrunner.config import lines as lines_module
+from flowrunner.config import resolve
 from flowrunner.config.lines import Lines
 from flowrunner.errors import ConfigError, UnknownBackend
 
@@ -139,7 +139,10 @@ KEY = 'api_key = { env = "KEY" }\n'
         (HEAD + ADDRESS + KEY + "timeout = -1", "timeout of [connections.prod] in FILE, line 5: timeout must be more"),
         (HEAD + ADDRESS + 'api_key = { evn = "s3cret" }', "api_key of [connections.prod] in FILE, line 4: credentials"),
         (HEAD + ADDRESS + 'api_key = "s3cret\\n"', "api_key of [connections.prod] in FILE, line 4: the credential has"),
-        (HEAD + 'base_url = "http://example.com"\n' + KEY, "base_url of [connections.prod] in FILE, line 3: plain http"),
+        (
+            HEAD + 'base_url = "http://example.com"\n' + KEY,
+            "base_url of [connections.prod] in FILE, line 3: plain http",
+        ),
         (
             HEAD + ADDRESS + KEY + "[connections.prod.status_map]\nA = 'running'\nB = 'runing'",
             "status_map of [connections.prod] in FILE, line 7: 'B': expected one of",

@@ -178,6 +178,7 @@ class OddSettings(Settings):
     tags: list[str] = setting("Texts.", default=())
     loose: list = field(factory=list)
     table: dict = field(factory=dict)
+    share: float = setting("Any number.", default=0.5, validator=lambda *_: None)
     word: str = setting("Any text.", default="x")
     credential: object = secret("Optional.", default=None)
 
@@ -200,5 +201,6 @@ def test_every_type_that_can_be_configured_has_its_schema(monkeypatch):
     assert found["loose"] == {"description": "", "type": "array", "items": True}
     assert found["table"] == {"description": "", "type": "object", "additionalProperties": True}
     assert "type" not in found["key"]
+    assert found["share"] == {"description": "Any number.", "type": "number", "default": 0.5}
     assert found["word"]["default"] == "x"
     assert found["credential"]["allOf"] == [{"$ref": "#/definitions/credential"}]

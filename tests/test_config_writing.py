@@ -101,7 +101,9 @@ def test_what_nothing_can_be_added_to_stays_as_it_is(tmp_path):
     assert connection_names(path) == []
 
 
-@pytest.mark.parametrize(("content", "problem"), [(b"x = ?", "is not TOML"), (b"\xff", "not UTF-8"), (None, "cannot be")])
+@pytest.mark.parametrize(
+    ("content", "problem"), [(b"x = ?", "is not TOML"), (b"\xff", "not UTF-8"), (None, "cannot be")]
+)
 def test_a_file_that_cannot_be_read_is_not_written(tmp_path, content, problem):
     """It is said why."""
     path = tmp_path / "flowrunner.toml"
@@ -179,7 +181,7 @@ def test_a_credential_goes_into_a_file_of_its_own(tmp_path):
     assert (mode(tmp_path / "secrets"), mode(tmp_path / "secrets" / "prod")) == (0o700, 0o600)
 
 
-@pytest.mark.parametrize(("make", "problem"), [(True, "it exists"), (False, "Not a directory")])
+@pytest.mark.parametrize(("make", "problem"), [(True, "it exists"), (False, "File exists")])
 def test_a_credential_overwrites_nothing(tmp_path, make, problem):
     """A file that is there stays; what cannot be made is told; the credential is not."""
     (tmp_path / "there").write_text("mine")

@@ -18,7 +18,7 @@ from flowrunner.cli.options import config_option, json_option
 from flowrunner.cli.outcome import command_line, reporting
 from flowrunner.cli.output import Output
 from flowrunner.config.connection import resolve
-from flowrunner.config.file import read_configuration
+from flowrunner.config.file import VARIABLE, read_configuration
 from flowrunner.config.settings import declared, from_text
 from flowrunner.config.writing import (
     connection_names,
@@ -180,7 +180,8 @@ def is_interactive() -> bool:
 
 
 def _init(questions: Questions, config: str | None, output: Output) -> None:
-    path = place_of(config, os.environ, read_configuration(None, os.environ).path if config is None else None)
+    is_named = config is not None or bool(os.environ.get(VARIABLE))
+    path = place_of(config, os.environ, None if is_named else read_configuration(None, os.environ).path)
     taken = connection_names(path)
     name = _name(questions, taken, path)
     backend = questions.ask(

@@ -121,7 +121,7 @@ def reporting(output: Output) -> Iterator[None]:
             yield
     except errors.FlowrunnerError as error:
         reported(error, output)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):  # the latter is how a question ends
         interrupted(output, "Interrupted.")
 
 

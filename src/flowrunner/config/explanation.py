@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import NOTHING, Factory, fields, frozen
@@ -12,9 +13,9 @@ from flowrunner.config.file import read_configuration
 from flowrunner.config.sources import Given, Origin
 from flowrunner.errors import ConfigError
 from flowrunner.secret import MASK, Secret
+from flowrunner.states import Meaning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from flowrunner.backend import Settings
@@ -163,13 +164,17 @@ def _plain(value: Any) -> Any:
 
 
 def _structure(value: Any) -> Any:
-    from collections.abc import Mapping
-
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return str(value)
+    return _meaning(value) if isinstance(value, Meaning) else str(value)
+
+
+def _meaning(meaning: Meaning) -> str:
+    """As configuration writes it."""
+    detail = meaning.cause or meaning.reason or ("warnings" if meaning.has_warnings else None)
+    return f"{meaning.state}/{detail}" if detail else str(meaning.state)
 
 
 def _source(given: Given, folder: Path) -> str | None:

@@ -89,29 +89,29 @@ def _with_connection(text: str, path: Path, name: str, settings: Mapping[str, An
 
     expected = _parsed(text, path)
     keys = (*table_of(path), "connections")
-    written = ""
     with suppress(TOMLKitError, TypeError, AttributeError):
-        _set(expected, keys, name, dict(settings))
-        document = tomlkit.parse(text)
-        _set(document, keys, name, _table(settings))
+        _set(expected, keys, name, settings)
+        document = tomlkit.parse(text if text.endswith("\n") or not text else f"{text}\n")
+        _set(document, keys, name, settings)
         written = tomlkit.dumps(document)
-        if text and not text.endswith("\n"):
-            written = written if written.endswith("\n") else f"{written}\n"
         if _parsed(written, path) == expected:
             return written
     table = ".".join(keys)
     raise ConfigError(f"{path} is written in a way that nothing can be added to: write [{table}.{name}] yourself")
 
 
-def _set(document: MutableMapping[str, Any], keys: tuple[str, ...], name: str, table: Any) -> None:
+def _set(document: MutableMapping[str, Any], keys: tuple[str, ...], name: str, settings: Mapping[str, Any]) -> None:
+    """Set a connection, in a document of tomlkit or in plain mappings."""
     import tomlkit
+    from tomlkit.items import InlineTable
 
+    is_plain = type(document) is dict
     for key in keys:
         if key not in document:
-            is_plain = type(document) is dict
             document[key] = {} if is_plain else tomlkit.table(is_super_table=True)
         document = document[key]
-    document[name] = table
+    # A table within an inline one can only be an inline one.
+    document[name] = dict(settings) if is_plain or isinstance(document, InlineTable) else _table(settings)
 
 
 def _table(settings: Mapping[str, Any]) -> Any:
@@ -163,10 +163,8 @@ def keep_in_file(path: Path, secret: Secret) -> None:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(f"{secret.reveal()}\n")
-    except FileExistsError:
-        problem = "it exists: name another, or remove it"
     except OSError as error:
-        problem = str(error.strerror)
+        problem = "it exists: name another, or remove it" if path.exists() else str(error.strerror)
     else:
         return
     raise ConfigError(f"the credential cannot be written to {path}: {problem}")
