@@ -101,6 +101,16 @@ def test_what_nothing_can_be_added_to_stays_as_it_is(tmp_path):
     assert connection_names(path) == []
 
 
+def test_what_the_library_for_toml_gets_wrong_is_not_written(tmp_path, monkeypatch):
+    """What it wrote is read again first, by another parser."""
+    path = tmp_path / "flowrunner.toml"
+    path.write_text("# mine\n")
+    monkeypatch.setattr("tomlkit.dumps", lambda _document: "[connections.other]")
+    with pytest.raises(ConfigError, match="nothing can be added to"):
+        write_connection(path, "prod", SETTINGS)
+    assert path.read_text() == "# mine\n"
+
+
 @pytest.mark.parametrize(
     ("content", "problem"), [(b"x = ?", "is not TOML"), (b"\xff", "not UTF-8"), (None, "cannot be")]
 )
