@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from rich.console import Console
 from rich.live import Live
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     Show = Callable[[RunStatus], None]
 
 __all__ = ["ago", "details", "display", "follow_to_end"]
+
+_BAR: Final = 20
+"""Characters of the bar that shows how far a run is."""
 
 
 def follow_to_end(run: Run, *, timeout: float | None, output: Output, config: str | None) -> NoReturn:
@@ -126,12 +129,22 @@ class _LiveLine:
         self._shown = Text("looking")
 
     def show(self, status: RunStatus) -> None:
-        self._shown = Text.assemble((str(status.state), COLOURS.get(status.state, "")), details(status))
+        colour = COLOURS.get(status.state, "")
+        self._shown = Text.assemble(*_bar(status.progress, colour), (str(status.state), colour), details(status))
 
     def __rich__(self) -> Text:
         line = Text.assemble((ago(self._started), "dim"), "  ", self._shown)
         line.no_wrap, line.overflow = True, "ellipsis"
         return line
+
+
+def _bar(progress: float | None, colour: str) -> tuple[tuple[str, str], ...]:
+    """How far the run is, where the vendor tells."""
+    if progress is None:
+        return ()
+    done = round(progress * _BAR)
+    full, empty = "\N{BOX DRAWINGS HEAVY HORIZONTAL}", "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+    return (full * done, colour), (empty * (_BAR - done), "dim"), ("  ", "")
 
 
 def _plain(status: RunStatus) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from flowrunner.cli.options import JournalPlace
     from flowrunner.cli.target import Target
+    from flowrunner.cli.timeline import Moments
     from flowrunner.client import AsyncClient, AsyncRun
 
 __all__ = ["command"]
@@ -120,12 +121,18 @@ def command(
         usable = _usable(journal, output)
         try:
             with _display(watched, output) as tell:
-                asyncio.run(Watching(watched, timeout, config, usable, tell, output).to_the_end())
+                Watching(watched, timeout, config, usable, tell, output).to_the_end()
         except KeyboardInterrupt:
             _go_on(watched, config, output)
-        runs = {each.label: moments(each.run.history, each.status) for each in watched if each.run is not None}
-        show_picture(runs, output)
+        show_picture(dict(_moments(watched)), output)
         end(next((each.code for each in watched if each.code is not ExitCode.SUCCEEDED), ExitCode.SUCCEEDED))
+
+
+def _moments(watched: list[Watched]) -> Iterator[tuple[str, Moments]]:
+    """How each run went, by what it is called."""
+    for each in watched:
+        if each.run is not None:  # pragma: no branch - all have been attached, or there was an error
+            yield each.label, moments(each.run.history, each.status)
 
 
 def _go_on(watched: list[Watched], config: str | None, output: Output) -> NoReturn:
@@ -154,12 +161,16 @@ class Watching:
     tell: Callable[[Watched], None]
     output: Output
 
-    async def to_the_end(self) -> None:
-        """Follow each run in a task of its own, on one client for each connection, which looks at all of its runs.
+    def to_the_end(self) -> None:
+        """Follow all runs to their ends.
 
         Raises:
             ConfigError: a connection is not configured as it has to be.
         """
+        asyncio.run(self._follow_all())
+
+    async def _follow_all(self) -> None:
+        """Follow each in a task of its own, on one client for each connection, which looks at all of its runs."""
         async with AsyncExitStack() as stack:
             clients: dict[str, AsyncClient] = {}
             for each in self.runs:
