@@ -118,9 +118,9 @@ def test_ids_alone_need_no_column_for_flows(cli, submit):
     assert "flow" not in ended.stdout.split("how it stands")[0]
 
 
-@pytest.mark.parametrize("words", [["sim"], []])
+@pytest.mark.parametrize("words", [["sim"], [], [ref(1), "sim"]])
 def test_a_run_has_to_be_named(cli, words):
-    """Exit code 2."""
+    """Exit code 2; a connection without a run is a mistake, too."""
     assert cli("watch", *words).code == 2
 
 
@@ -188,6 +188,7 @@ def test_quiet_leaves_out_messages(cli, submit):
     """But not errors."""
     submit(None)
     assert cli("wait", "sim", "1", "-q").stderr == ""
+    assert cli("wait", "sim", "1", "-q", FORCE_COLOR="1", TERM="xterm-256color").stderr == ""
     assert "Error:" in cli("wait", "sim", "77", "--quiet").stderr
 
 

@@ -100,7 +100,7 @@ def _still_known(run: Run, go_on: str) -> tuple[str, ...]:
 def display(output: Output) -> Iterator[Show]:
     """Show how a run stands, on stderr: one live line on a terminal, else a line for each change."""
     console = Console(stderr=True)
-    if console.is_terminal and not console.is_dumb_terminal:
+    if console.is_terminal and not console.is_dumb_terminal and not output.is_quiet:
         with _live(console, output) as show:
             yield show
         return

@@ -61,12 +61,8 @@ def journal_option(command: Decorated) -> Decorated:
     )(command)  # fmt: skip
 
 
-def _meta(key: str) -> Callable[[click.Context, click.Parameter, bool], None]:
-    def note(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
-        if value:
-            ctx.meta[key] = True
-
-    return note
+def _quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    ctx.meta[QUIET] = value
 
 
 def _verbose(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
@@ -92,7 +88,7 @@ def json_option(command: Decorated) -> Decorated:
             "-v", "--verbose", is_flag=True, expose_value=False, callback=_verbose, help="Show the log on stderr, too."
         ),
         click.option(
-            "-q", "--quiet", is_flag=True, expose_value=False, callback=_meta(QUIET),
+            "-q", "--quiet", is_flag=True, expose_value=False, callback=_quiet,
             help="Show no messages but errors.",
         ),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line, for errors too."),

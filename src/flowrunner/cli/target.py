@@ -84,7 +84,8 @@ def read_targets(words: tuple[str, ...]) -> list[Target]:
             connection = word
         else:
             targets.append(Target(connection, word))
-    if not targets:
+    has_ids = any(not target.is_reference_alone for target in targets)
+    if not targets or (connection is not None and not has_ids):
         raise click.UsageError(f"Name runs by CONNECTION RUN..., or by references ({_PREFIX}1:...).")
     return targets
 

@@ -124,7 +124,9 @@ def command(
                 Watching(watched, timeout, config, usable, tell, output).to_the_end()
         except KeyboardInterrupt:
             _go_on(watched, config, output)
-        show_picture(dict(_moments(watched)), output)
+        show_picture(
+            dict(_moments(watched)), output
+        )  # pragma: no cover - it is run: the tracer loses this frame before
         end(next((each.code for each in watched if each.code is not ExitCode.SUCCEEDED), ExitCode.SUCCEEDED))
 
 
