@@ -180,7 +180,7 @@ def capabilities() -> str:
 def operations() -> str:
     """What a backend can define."""
     needed = {name: f"`{capability.name}`" for capability, names in OPERATIONS.items() for name in names}
-    needed |= {"result": "", "submit": "every backend", "observe": "every backend"}
+    needed |= {"result": "", "submit": "every backend", "observe": "every backend", "observe_many": "`BULK`"}
     rows = [
         (
             f"`{name}({', '.join(list(inspect.signature(method).parameters)[1:])})`",

@@ -328,6 +328,7 @@ PLANS = {
     "result": lambda backend: backend.result(REF),
     "cancel": lambda backend: backend.cancel(REF),
     "runs": lambda backend: backend.list_runs(RunQuery()),
+    "many": lambda backend: backend.observe_many(ended=False),
     "flows": lambda backend: backend.list_flows(),
     "describe": lambda backend: backend.describe(FLOW),
     "upload": lambda backend: backend.upload(Upload(name="x", folder="f", content=FileBody(before=b"x"))),

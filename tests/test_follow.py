@@ -161,7 +161,7 @@ def test_a_look_that_is_for_nobody_is_given_up():
     (look,) = case.jobs(0.0)
     case.schedule.leave([wait])
     assert given_up == [look.followed]
-    case.schedule.dropped(look, 0.0)
+    case.schedule.done(look, 0.0)
     assert case.jobs(100.0) == []
 
 
@@ -328,6 +328,18 @@ def test_a_wait_is_not_over_while_it_is_being_looked_at():
     assert (wait.followed, wait.is_late) == (None, False)
 
 
+def test_a_wait_that_was_held_up_ends_with_the_look_that_is_over():
+    """What somebody saw after the deadline of another is the last that the other needs to know."""
+    case = Case()
+    run = record(1)
+    wait = case.wait(run, length=1.0)
+    (look,) = case.jobs(0.0)
+    assert case.jobs(2.0) == []
+    case.schedule.looked(look, 3.0, shown=True)
+    assert wait.is_late
+    assert case.jobs(3.0) == []
+
+
 def test_a_look_that_may_outlast_a_wait_does_not_hold_it_up():
     """Somebody who came after it began is not made to wait for it for longer than usual."""
     case = Case()
@@ -342,6 +354,20 @@ def test_a_look_that_may_outlast_a_wait_does_not_hold_it_up():
     assert case.schedule.rest(3.0) == pytest.approx(GRACE)
     assert case.jobs(3.0 + GRACE) == []
     assert late.is_late
+
+
+def test_a_look_that_cannot_be_made_in_time():
+    """While all connections are in use a wait bears the usual grace, and ends without its look."""
+    case = Case(max_connections=2)
+    case.wait(record(1))
+    (look,) = case.jobs(0.0)
+    late, gone = case.wait(record(2), length=1.0), case.wait(record(3), length=1.0)
+    assert case.jobs(1.0) == []
+    case.schedule.leave([gone])
+    assert case.schedule.rest(1.0) == pytest.approx(GRACE)
+    assert case.jobs(1.0 + GRACE) == []
+    assert late.is_late
+    case.schedule.looked(look, 20.0, shown=True)
 
 
 def test_deadlines_of_waits_that_are_over_are_not_kept():
@@ -526,7 +552,7 @@ def test_a_round_that_was_given_up_is_made_anew():
     case = Case(BULK)
     case.many(30)
     (this,) = case.jobs(0.0)
-    case.schedule.dropped(this, 0.0)
+    case.schedule.done(this, 0.0)
     assert [type(job) for job in case.jobs(0.0)] == [Round]
 
 
@@ -581,7 +607,9 @@ def test_a_run_that_cannot_be_read_in_a_list_is_looked_at():
     case.schedule.leave([waits[1]])
     for followed in (waits[0].followed, gone):
         case.schedule.single_out(followed, 0.0)
+    waits[2].followed.missed, waits[2].followed.looked_at = ALONE, -math.inf
     case.schedule.rounded(this, 0.0)
+    assert waits[2].followed.missed == ALONE
     assert case.looked(0.0) == ["0"]
 
 
@@ -633,13 +661,13 @@ class Machine(RuleBasedStateMachine):
             self.jobs.append(job)
 
     @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), outcome=st.sampled_from(["shown", "ended", "failed", "dropped"]))
+    @rule(data=st.data(), outcome=st.sampled_from(["shown", "ended", "failed", "given up"]))
     def a_job_is_done(self, data, outcome):
         """In one way or another."""
         job = self.jobs.pop(data.draw(st.integers(0, len(self.jobs) - 1)))
         schedule, error = self.case.schedule, TransportError("down", maybe_arrived=False)
-        if outcome == "dropped":
-            schedule.dropped(job, self.now)
+        if outcome == "given up":
+            schedule.done(job, self.now)
         elif isinstance(job, Round):
             if outcome == "failed":
                 schedule.round_failed(job, self.now, error, lambda _, error: error, is_senseless=False)
@@ -673,7 +701,8 @@ class Machine(RuleBasedStateMachine):
         schedule = self.case.schedule
         open_waits = {wait for wait in self.waits if wait.followed is not None}
         assert open_waits == set(schedule.waits()) == self.case.crowd.waits
-        assert schedule._jobs == len(self.jobs) <= 3
+        assert schedule._jobs == set(self.jobs)
+        assert len(self.jobs) <= 3
         assert sum(isinstance(job, Round) for job in self.jobs) <= 1
         assert schedule._long_polls == sum(getattr(job, "hold", 0) > 0 for job in self.jobs) <= 2
         if open_waits and not self.jobs:

@@ -124,6 +124,15 @@ class Clock:
         self._elapsed += seconds
         assert self._elapsed < 1000, "it waits for what does not come"
 
+    def rest(self, seconds, news):
+        """Let time pass, unless there is news."""
+        if not news.is_set():
+            self.sleep(seconds)
+
+    def chance(self):
+        """Nothing is left to chance."""
+        return 0.0
+
 
 class Recording(HttpSession):
     """Notes every answer."""

@@ -32,7 +32,7 @@ from flowrunner.errors import (
     VendorError,
 )
 from flowrunner.http import addresses, bodies, wire
-from flowrunner.http.gate import Gate
+from flowrunner.http.gate import MARGIN, Gate
 from flowrunner.models import RunRef
 from flowrunner.operations.steps import ask
 from flowrunner.plans import FileBody, Request, path
@@ -573,12 +573,12 @@ def test_requests_per_second(open_client, vendor, clock):
     for _ in range(5):
         client._session.send(GET)
 
-    assert pytest.approx(clock.monotonic()) == 1.0
+    assert pytest.approx(clock.monotonic()) == 1.0 * MARGIN
 
 
 def test_the_gate():
-    """Each request takes the next place; holding moves all later places."""
-    gate = Gate(2)
+    """Each request takes the next place, a little further than it might be; holding moves all later places."""
+    gate = Gate(2 * MARGIN)
     assert [gate.reserve(10, 60) for _ in range(3)] == [0, 0.5, 1.0]
     gate.hold(10, 5)
     gate.hold(10, 1)
@@ -588,9 +588,47 @@ def test_the_gate():
     assert [free.reserve(1, 0), free.reserve(1, 0)] == [0, 0]
 
 
+def test_who_was_woken_late_has_the_next_one_wait():
+    """A place that was reserved is not enough: the one before may have passed only just now, or a hold have come."""
+    gate = Gate(2 * MARGIN)
+    assert [gate.reserve(10, 60) for _ in range(3)] == [0, 0.5, 1.0]
+    assert gate.wait(10) == 0
+    assert gate.wait(10.9) == 0  # it was due at 10.5
+    assert gate.wait(11.0) == pytest.approx(0.395)
+    gate.hold(11.0, 5)
+    assert gate.wait(11.395) == pytest.approx(4.605)
+    assert gate.wait(16.0) == 0
+    free = Gate(None)
+    assert free.wait(1) == 0
+    free.hold(1, 2)
+    assert (free.wait(1), free.wait(3)) == (2, 0)
+
+
+@pytest.mark.parametrize(("seconds", "pauses"), [(10, [MARGIN**2, 10.0]), (100, [MARGIN**2])])
+def test_a_hold_reaches_who_has_a_place_already(open_client, vendor, clock, seconds, pauses):
+    """A `Retry-After` holds the whole connection, also those who wait for their turn; none waits for too long."""
+    session = open_client(requests_per_second=1 / MARGIN)._session
+    vendor.on("GET", "/x", 200)
+    session.send(GET)
+    sleep = clock.sleep
+
+    def meanwhile(length):
+        sleep(length)
+        if len(clock.slept) == 1:
+            session._gate.hold(clock.monotonic(), seconds)
+
+    clock.sleep = meanwhile
+    if seconds > 60:
+        with pytest.raises(TransportError):
+            session.send(GET, retry=False)
+    else:
+        session.send(GET)
+    assert clock.slept == pytest.approx(pauses)
+
+
 def test_who_will_not_wait_takes_no_place():
     """A place that is due too late is not taken: those who come after are not made to wait for nobody."""
-    gate = Gate(1)
+    gate = Gate(MARGIN)
     assert [gate.reserve(10, 1) for _ in range(5)] == [0, 1, 2, 2, 2]
     assert gate.reserve(10, 2) == 2
     assert gate.reserve(10, 2) == 3

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/reference/backend-interface.md").read_text(encoding="utf-8")
 PUBLIC = {
     "flowrunner", "flowrunner.answers", "flowrunner.backend", "flowrunner.convert", "flowrunner.enums",
-    "flowrunner.errors", "flowrunner.models", "flowrunner.plans", "flowrunner.retries", "flowrunner.secret",
-    "flowrunner.states", "flowrunner.testing.conformance",
+    "flowrunner.errors", "flowrunner.models", "flowrunner.pages", "flowrunner.plans", "flowrunner.retries",
+    "flowrunner.secret", "flowrunner.states", "flowrunner.testing.conformance",
 }  # fmt: skip
 BUILT_IN = sorted(ROOT.glob("src/flowrunner/backends/*.py"))
 EXAMPLES = sorted(path for path in ROOT.glob("examples/*/**/*.py") if not {"build", ".venv"} & set(path.parts))

@@ -1,26 +1,36 @@
 """Many runs at once: `as_completed`, `wait_all` and `map`, on both clients, over a V4 server that keeps its books."""
 
+import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
 from flowrunner import events
+from flowrunner.backend import Sighting
+from flowrunner.backends.fme_flow_v4 import FmeFlowV4
+from flowrunner.client import AsyncClient
 from flowrunner.enums import RunState
 from flowrunner.errors import (
     AuthenticationError,
     ContactLost,
+    FlowrunnerError,
     InvalidRequest,
+    ProtocolError,
     SubmissionUncertain,
     TransportError,
     VendorError,
     WaitTimeout,
 )
+from flowrunner.http.scripted import AsyncScriptedSession
 from flowrunner.models import RunRef
 from flowrunner.operations import rounds
+from flowrunner.plans import Page, Response
 
+START = datetime(2025, 1, 1, 12, tzinfo=UTC)
 FLOW = "Samples/x.fmw"
 FINAL = ("success", "failure", "cancelled")
 
@@ -54,7 +64,7 @@ class Server:
     def record(self, number):
         """A job's record."""
         word = self.word(number)
-        ended = self.clock.now().isoformat() if word in FINAL else None
+        ended = (START + timedelta(seconds=self.jobs[number][0])).isoformat() if word in FINAL else None
         return {"id": number, "status": word, "repository": "Samples", "workspace": "x.fmw", "timeFinished": ended}
 
     def look(self, number):
@@ -67,6 +77,8 @@ class Server:
         query = parse_qs(urlsplit(str(request.url)).query)
         self.lists.append(query)
         shown = [n for n in sorted(self.jobs, reverse=True) if self.word(n) in query["status"] and n not in self.hidden]
+        if query["status"][0] in FINAL:
+            shown.sort(key=lambda number: -self.jobs[number][0])
         offset, limit = int(query["offset"][0]), min(int(query["limit"][0]), 1000)
         items = [self.record(number) for number in shown[offset : offset + limit]]
         return 200, {"items": items, "limit": limit, "offset": offset, "totalCount": len(shown)}
@@ -137,13 +149,16 @@ def test_many_runs_take_pages(case):
     assert case.server.lists[0]["limit"] == ["1000"]
 
 
-def test_what_no_list_shows_is_looked_at(case):
+@pytest.mark.parametrize("hidden", [{7}, set(range(3, 8))])
+def test_what_no_list_shows_is_looked_at(case, hidden):
     """A run that a list hides is asked for by itself, and its end is seen."""
     client = case.client()
     runs = case.runs(client, *[50] * 30)
-    case.server.hidden = {7}
+    case.server.hidden = hidden
+    for number in range(31, 1600):
+        case.server.start(number, -number)
     client.wait_all(plain(client, runs))
-    assert set(case.server.looks) == {7}
+    assert set(case.server.looks) == hidden
     assert runs[6].status.state is RunState.SUCCEEDED
 
 
@@ -158,6 +173,93 @@ def test_a_list_of_others_has_an_end(case, monkeypatch):
     assert {result.status.state for result in done} == {RunState.SUCCEEDED}
     assert {query["offset"][0] for query in case.server.lists} == {"0", "1000"}
     assert sorted(set(case.server.looks)) == list(range(1, 31))
+
+
+def test_what_has_ended_is_read_until_known_ground(case):
+    """A page of what ended last, however long the list is: what ended before the last round was seen then."""
+    client = case.client()
+    runs = case.runs(client, *[20 + 10 * (n // 6) for n in range(60)])
+    for number in range(61, 3061):
+        case.server.start(number, -number)
+    client.wait_all(plain(client, runs))
+    pages = [query["offset"][0] for query in case.server.lists if "success" in query["status"]]
+    assert set(pages) == {"0"}
+    assert len(pages) < 12
+    assert set(case.server.looks) <= set(range(41, 61))  # the last ones, when they are few
+
+
+def test_the_pages_of_what_has_ended_are_read_while_that_pays(case, monkeypatch):
+    """Whoever waits for a thousand runs that ended long ago has them in pages; there is an end to that, too."""
+    client = case.client()
+    runs = case.runs(client, *[-n for n in range(2500)])
+    client.wait_all(plain(client, runs))
+    assert [query["offset"][0] for query in case.server.lists if "success" in query["status"]] == ["0", "1000", "2000"]
+    assert case.server.looks == []
+    monkeypatch.setattr(rounds, "PAGES", 2)
+    case.server.lists.clear()
+    again = [client.attach(run.ref) for run in runs]
+    client.wait_all(plain(client, again))
+    assert len([query for query in case.server.lists if "success" in query["status"]]) == 2
+    assert len(case.server.looks) == 500
+
+
+@pytest.mark.parametrize("error", [ProtocolError("odd"), InvalidRequest("another key's")])
+def test_an_odd_run_in_a_list_is_of_no_matter_to_the_others(case, monkeypatch, error):
+    """What cannot be read of one is asked for by itself; what ends the wait for it ends no other."""
+    client = case.client()
+    runs = case.runs(client, *[50] * 30)
+    observe_many = FmeFlowV4.observe_many
+
+    def odd(backend, **more):
+        page = yield from observe_many(backend, **more)
+        return Page(tuple(spoilt(each) if each.id == "7" else each for each in page.items), page.next)
+
+    def spoilt(sighting):
+        return Sighting("7", sighting.word, read=lambda: raising(error))
+
+    def raising(error):
+        raise error
+
+    monkeypatch.setattr(FmeFlowV4, "observe_many", odd)
+    came, wrong = [], []
+    try:
+        came.extend(run.id for run in client.as_completed(plain(client, runs)))
+    except FlowrunnerError as raised:
+        wrong.append((type(raised), raised.ref.id))
+    if isinstance(error, ProtocolError):
+        assert (len(came), wrong, set(case.server.looks)) == (30, [], {7})
+    else:
+        assert (came, wrong, case.server.looks) == ([], [(InvalidRequest, "7")], [])
+
+
+def test_what_others_ran_may_be_unreadable(case, monkeypatch):
+    """The list of what has ended is read on by what it shows of times, and not where it shows none."""
+    client = case.client()
+    runs = case.runs(client, *[5] * 30)
+    observe_many = FmeFlowV4.observe_many
+
+    def unreadable():
+        raise ProtocolError("odd")
+
+    def odd(backend, **more):
+        page = yield from observe_many(backend, **more)
+        strange = Sighting("9999", "success", read=unreadable)
+        return Page((strange, *page.items, strange), page.next)
+
+    monkeypatch.setattr(FmeFlowV4, "observe_many", odd)
+    assert len(client.wait_all(plain(client, runs))) == 30
+
+
+def test_lists_that_may_not_be_read(case):
+    """A credential that may look at its own runs, and list none, follows them all the same; it is said once."""
+    client = case.client()
+    runs = case.runs(client, *[50] * 30)
+    case.vendor.on("GET", "/jobs", (403, {"message": "no lists for you"}))
+    client.wait_all(plain(client, runs))
+    assert {run.status.state for run in runs} == {RunState.SUCCEEDED}
+    (notice,) = [event for event in case.events if isinstance(event, events.Notice)]
+    assert "each is looked at: the credential may not do this: no lists for you" in notice.description
+    assert len(case.vendor.asked("GET", "/jobs")) == 1
 
 
 def test_lists_that_show_none_of_them_are_left_alone(case):
@@ -315,6 +417,72 @@ def test_so_many_at_a_time(case):
     assert len(taken) == 3
     assert len(list(items)) == 9
     assert max(most) <= 2
+
+
+def test_submissions_overlap(connected):
+    """On a loop, runs are started while others are being started: as many as there are connections, and room."""
+    under_way, most, jobs = [], [], {}
+
+    async def answer(sent):
+        if sent.method == "POST":
+            under_way.append(sent)
+            most.append(len(under_way))
+            await asyncio.sleep(0.002)
+            under_way.remove(sent)
+            jobs[len(jobs) + 1] = "success"
+            return Response(202, {}, json.dumps({"id": len(jobs)}).encode())
+        number = int(sent.url.split("/jobs/")[1].split("/")[0])
+        return Response(200, {}, json.dumps({"id": number, "status": jobs[number]}).encode())
+
+    async def main(**more):
+        connection = connected(check_parameters=False, poll_min=0.01, **more)
+        session = partial(AsyncScriptedSession, answer=answer)
+        async with AsyncClient(connection, session=session) as client:
+            return [item.index async for item in client.map(FLOW, sets(12), max_in_flight=6)]
+
+    assert sorted(asyncio.run(main())) == list(range(12))
+    assert max(most) == 6
+    most.clear()
+    asyncio.run(main(max_connections=3))
+    assert max(most) == 3
+
+
+def test_a_submission_that_is_under_way_comes_to_its_end(connected):
+    """Whoever is cancelled, or takes no more items, cuts none: what was started would be uncertain."""
+    arrived, answered, first = [], [], asyncio.Event()
+
+    async def answer(sent):
+        arrived.append(sent)
+        first.set()
+        await asyncio.sleep(0.01)
+        answered.append(sent)
+        return Response(202, {}, json.dumps({"id": len(answered)}).encode())
+
+    async def main():
+        connection = connected(check_parameters=False)
+        async with AsyncClient(connection, session=partial(AsyncScriptedSession, answer=answer)) as client:
+            items = client.map(FLOW, sets(20), max_in_flight=2)
+            task = asyncio.ensure_future(anext(items))
+            await first.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(main())
+    assert len(answered) == len(arrived) <= 2
+
+
+def test_sets_that_cannot_be_taken(case):
+    """What the caller's own iterable raises reaches the caller; what was started goes on."""
+    submitting(case, lambda _: 5)
+
+    def broken():
+        yield {"n": "1"}
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError):
+        list(case.client().map(FLOW, broken()))
+    assert len(case.server.jobs) == 1
 
 
 def test_asynchronous_sets(case, mode):

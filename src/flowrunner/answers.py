@@ -57,7 +57,7 @@ def json_of(response: Response) -> Any:
         if _may_be_deep(response.content) and _is_deep(value):
             raise senseless(response, f"JSON that is nested more than {MAX_DEPTH} levels deep")
         return value
-    raise senseless(response, f"{_kind_of(response.content.strip())} where JSON was expected")
+    raise senseless(response, f"{kind_of(response.content.strip())} where JSON was expected")
 
 
 def _may_be_deep(body: bytes) -> bool:
@@ -79,7 +79,8 @@ def _inside(container: Any) -> Iterable[Any]:
     return container.values() if type(container) is dict else container
 
 
-def _kind_of(body: bytes) -> str:
+def kind_of(body: bytes) -> str:
+    """What a body is that is not JSON."""
     return "HTML" if body.startswith(b"<") else "something that is not JSON" if body else "nothing"
 
 

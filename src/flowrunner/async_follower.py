@@ -100,11 +100,13 @@ class AsyncFollower:
         followed = job.followed if isinstance(job, Look) else None
         task = asyncio.create_task(self._do(job), name="flowrunner looks")
         self._jobs[followed] = task
-        task.add_done_callback(partial(self._done, followed, news))
+        task.add_done_callback(partial(self._done, job, news))
 
-    def _done(self, followed: Followed | None, news: asyncio.Event, task: asyncio.Task[None]) -> None:
+    def _done(self, job: Job, news: asyncio.Event, task: asyncio.Task[None]) -> None:
+        followed = job.followed if isinstance(job, Look) else None
         if self._jobs[followed] is task:  # the next look at the run may have begun already
             del self._jobs[followed]
+        self._following.done(job)
         news.set()
 
     async def _do(self, job: Job) -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKEND_API",
+    "ENDED",
+    "LIVE",
     "OPERATIONS",
     "Accepted",
     "Backend",
@@ -149,7 +151,11 @@ class Settings:
     contact_budget: float = setting(
         "Seconds without a readable answer after which following a run gives up.", default=300.0, validator=_positive
     )
-    poll_min: float = setting("Least seconds between two looks at a run.", default=0.5, validator=_positive)
+    poll_min: float = setting(
+        "Least seconds between two looks at a run, or between two pages that show many.",
+        default=0.5,
+        validator=_positive,
+    )
     poll_max: float = setting("Most seconds between two looks at a run.", default=30.0, validator=_positive)
     max_connections: int = setting(
         "Connections open at once; submissions, which each have a fresh one, may have as many besides.",
@@ -292,7 +298,11 @@ class Sighting:
         self._read = read
 
     def observation(self) -> Observation:
-        """All that the page says of the run."""
+        """All that the page says of the run.
+
+        Raises:
+            ProtocolError: what it says makes no sense, which concerns no other run.
+        """
         return self._read()
 
 

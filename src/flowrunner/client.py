@@ -6,7 +6,7 @@ The sync and the async classes stand side by side and differ in `await` alone; r
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from contextlib import closing
+from contextlib import aclosing, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -337,7 +337,7 @@ class Client(_ClientBase):
             with closing(mapped):
                 for index, parameters in enumerate(parameter_sets):
                     yield from self._item(mapped.start(index, parameters))
-                    if mapped.is_full:  # before another set is taken
+                    if mapped.is_full():  # before another set is taken
                         yield from self._item(mapped.next())
                 while ended := list(self._item(mapped.next())):
                     yield from ended
@@ -725,29 +725,24 @@ class AsyncClient(_ClientBase):
         *,
         max_in_flight: int = 8,
     ) -> AsyncIterator[MapItem]:
-        """As `Client.map`; the sets may come asynchronously."""
+        """As `Client.map`; the sets may come asynchronously.
+
+        Up to `max_connections` submissions are under way at once. One that is under way when nobody takes items any
+        more comes to its end all the same.
+        """
         mapped = self._locally(lambda: self._operations.mapped(flow, max_in_flight))
 
         async def items() -> AsyncIterator[MapItem]:
-            index = 0
-            with closing(mapped):
-                async for parameters in _asynchronously(parameter_sets):
-                    async for item in self._item(mapped.start(index, parameters)):
-                        yield item
-                    if mapped.is_full:
-                        async for item in self._item(mapped.next()):
-                            yield item
-                    index += 1
-                while ended := [item async for item in self._item(mapped.next())]:
-                    for item in ended:
-                        yield item
+            from flowrunner.async_mapping import AsyncMapping
+
+            most = self._connection.settings.max_connections
+            mapping = AsyncMapping(mapped, _asynchronously(parameter_sets), self._perform, most)
+            async with aclosing(mapping.items()) as all_ended:
+                async for ended in all_ended:
+                    run = None if ended.record is None else AsyncRun(self, ended.record)
+                    yield MapItem(ended.index, ended.parameters, run, ended.error)
 
         return items()
-
-    async def _item(self, operation: Operation[Ended | None]) -> AsyncIterator[MapItem]:
-        if (ended := await self._perform(operation)) is not None:
-            run = None if ended.record is None else AsyncRun(self, ended.record)
-            yield MapItem(ended.index, ended.parameters, run, ended.error)
 
     async def recover(self) -> list[AsyncRun]:
         """As `Client.recover`."""

@@ -205,7 +205,7 @@ class Followed:
             wait.after, self.waits = self.waits, wait
 
 
-@frozen
+@frozen(eq=False)
 class Look:
     """Look at one run.
 
@@ -242,14 +242,20 @@ class Round:
         self.at_most = at_most
         self.ground = self.newest = ground
         self.pages = 0
+        self._shown = 0
 
     def is_complete(self) -> bool:
         """Whether it has shown all of them."""
-        return all(each.looked_at >= self.began or each.waits is None for each in self.expected)
+        while self._shown < len(self.expected) and self._is_shown(self.expected[self._shown]):
+            self._shown += 1
+        return self._shown == len(self.expected)
+
+    def _is_shown(self, followed: Followed) -> bool:
+        return followed.looked_at >= self.began or followed.waits is None
 
     def missing(self) -> list[Followed]:
         """Those that it has not shown."""
-        return [each for each in self.expected if each.looked_at < self.began and each.waits is not None]
+        return [each for each in self.expected if not self._is_shown(each)]
 
 
 Job: TypeAlias = Look | Round
@@ -293,12 +299,13 @@ class Schedule:
         self._due: list[tuple[float, int, Followed]] = []
         self._deadlines: list[tuple[float, int, Wait]] = []
         self._held_back: list[tuple[float, int, Wait]] = []
-        self._jobs = self._long_polls = 0
+        self._jobs: set[Job] = set()
+        self._long_polls = 0
         self._holding, self._listing = Trust(), Trust()
         self._lists = Contact(self._settings.contact_budget)
         self._by_lists = False
         self._round: Round | None = None
-        self._round_began = self._round_due = NEVER
+        self._round_began = self._round_ends = self._round_due = NEVER
         self._ground: datetime | None = None
 
     def __len__(self) -> int:
@@ -421,7 +428,7 @@ class Schedule:
         """Whether one more may look. One connection stays free for what somebody asks meanwhile."""
         if self._jobs and not self._backend.is_prepared:
             return False
-        return self._jobs < max(1, self._settings.max_connections - 1)
+        return len(self._jobs) < max(1, self._settings.max_connections - 1)
 
     def _next_look(self) -> float:
         while self._due and not _is_due(*self._due[0]):
@@ -467,8 +474,8 @@ class Schedule:
 
     def _expire(self, now: float) -> None:
         """End the waits whose time is up; most get a last look first."""
-        for moment, _, wait in self._held_back:
-            if now - moment >= GRACE:
+        for _, _, wait in self._held_back:
+            if now >= wait.deadline.latest:
                 self.end(wait, wait.error, is_late=True)
         while self._deadlines and self._deadlines[0][0] <= now:
             item = heappop(self._deadlines)
@@ -501,27 +508,28 @@ class Schedule:
         while self._deadlines:
             due, _, wait = self._deadlines[0]
             if wait.followed is not None and not wait.followed.is_asked:
-                moment = self._end_beside(due, wait) if self._is_in_round(wait.followed) else due
+                moment = self._end_beside(wait) if self._is_in_round(wait.followed) else due
                 break
             item = heappop(self._deadlines)
             if wait.followed is not None:
                 self._held_back.append(item)
-        return min([moment, *(self._end_beside(due, wait) for due, _, wait in self._held_back)])
+        return min([moment, *(self._end_beside(wait) for _, _, wait in self._held_back)])
 
     def _is_in_round(self, followed: Followed) -> bool:
         return self._round is not None and not followed.is_alone
 
-    def _end_beside(self, due: float, wait: Wait) -> float:
+    def _end_beside(self, wait: Wait) -> float:
         """When a wait ends that a look, or a round, is under way for."""
-        return due + GRACE if self._outlasts(wait) else ENDLESS
+        return wait.deadline.latest if self._outlasts(wait) else ENDLESS
 
     def _outlasts(self, wait: Wait) -> bool:
-        """Whether the look under way may take longer than the wait bears: it began before somebody waited so."""
+        """Whether the look may take longer than the wait bears: it began before somebody waited so, or did not yet."""
         followed = wait.followed
         if followed is None:
             return False
-        ends = followed.due if followed.is_asked else self._round_ends
-        return ends is not None and ends > wait.deadline.moment + GRACE
+        if followed.is_asked:
+            return followed.due is not None and followed.due > wait.deadline.latest
+        return not self._is_in_round(followed) or self._round_ends > wait.deadline.latest
 
     def _release(self, now: float) -> None:
         """A look is over: deadlines that waited for it count again."""
@@ -539,9 +547,10 @@ class Schedule:
         hold = self._hold(followed, now, ends - now) if holds else 0.0
         followed.is_asked = True
         followed.due = ENDLESS if at_most is None else now + at_most
-        self._jobs += 1
         self._long_polls += hold > 0
-        return Look(followed, now, hold, at_most)
+        look = Look(followed, now, hold, at_most)
+        self._jobs.add(look)
+        return look
 
     def _hold(self, followed: Followed, now: float, remaining: float) -> float:
         """Seconds to ask the vendor to hold the request for; 0 asks for an answer at once."""
@@ -604,18 +613,20 @@ class Schedule:
             if contact.is_lost(now, wait.joined):
                 self.end(wait, lost(wait, error))
 
-    def dropped(self, job: Job, now: float) -> None:
-        """A job was not done."""
+    def done(self, job: Job, now: float) -> None:
+        """Nobody works on a job any more: if nothing was told of it, it is to be done anew."""
         with self.lock:
+            if job not in self._jobs:
+                return
             if isinstance(job, Round):
-                self._end_round(now, now)
+                self._end_round(job, now, now)
             else:
                 self._end_look(job, now, 0.0)
 
     def _end_look(self, look: Look, now: float, pause: float) -> None:
         followed = look.followed
         followed.is_asked, followed.due, followed.looked_at = False, None, now
-        self._jobs -= 1
+        self._jobs.discard(look)
         self._long_polls -= look.hold > 0
         self.settle(followed)
         if followed.waits is not None:
@@ -631,7 +642,7 @@ class Schedule:
         self._round = Round(now, expected, at_most=at_most, ground=self._ground)
         self._round_ends = ENDLESS if at_most is None else now + at_most
         self._round_began = now
-        self._jobs += 1
+        self._jobs.add(self._round)
         return self._round
 
     def sift(
@@ -671,7 +682,7 @@ class Schedule:
             followed.missed = 0
         return followed.record.is_as_known(sighting, glimpse)
 
-    def rounded(self, done: Round, now: float) -> bool:
+    def rounded(self, this: Round, now: float) -> bool:
         """A round is over.
 
         Returns:
@@ -680,16 +691,16 @@ class Schedule:
         with self.lock:
             was_lost = self._lists.succeeded()
             if was_lost:
-                _forget_errors(*done.expected)
-            missing = done.missing()
-            if len(missing) == len(done.expected):  # whoever may not list these runs looks at each
+                _forget_errors(*this.expected)
+            missing = this.missing()
+            if len(missing) == len(this.expected):  # whoever may not list these runs looks at each
                 self._listing.lost(now)
             else:
                 self._listing.succeeded()
             for followed in missing:
                 self._miss(followed, now, at_once=len(missing) <= SINGLY)
-            self._ground = done.newest
-            self._end_round(now, done.began + self._length(done))
+            self._ground = this.newest
+            self._end_round(this, now, this.began + self._length(this))
             return was_lost
 
     def _miss(self, followed: Followed, now: float, *, at_once: bool) -> None:
@@ -700,11 +711,11 @@ class Schedule:
         if at_once or followed.missed > 1 or not followed.record.is_expected:
             self.single_out(followed, now)
 
-    def _length(self, done: Round) -> float:
+    def _length(self, this: Round) -> float:
         """Seconds between rounds: as for a run as young as the youngest, and for each page as long as for a look."""
-        youngest = max((each.record.born for each in done.expected if each.waits is not None), default=done.began)
-        pause = pause_after(done.began - youngest, self._settings, self._chance())
-        return min(max(pause, done.pages * self._settings.poll_min), max(pause, self._settings.poll_max))
+        youngest = max((each.record.born for each in this.expected if each.waits is not None), default=this.began)
+        pause = pause_after(this.began - youngest, self._settings, self._chance())
+        return min(max(pause, this.pages * self._settings.poll_min), max(pause, self._settings.poll_max))
 
     def round_failed(self, this: Round, now: float, error: FlowrunnerError, lost: Lost, *, is_senseless: bool) -> None:
         """A round failed, but another one may not.
@@ -722,13 +733,13 @@ class Schedule:
             self._lists.failed(now)
             for followed in this.expected:
                 self._lose(followed, self._lists, now, error, lost)
-            self._end_round(now, now + self._lists.pause(self._settings, error.retry_after))
+            self._end_round(this, now, now + self._lists.pause(self._settings, error.retry_after))
 
     def refused(self, this: Round, now: float) -> None:
         """The vendor has no lists for us."""
         with self.lock:
             self._listing.lost(now)
-            self._end_round(now, this.began)
+            self._end_round(this, now, this.began)
 
     def single_out(self, followed: Followed, now: float) -> None:
         """What a list says of the run cannot be used: it is looked at by itself."""
@@ -737,9 +748,9 @@ class Schedule:
                 followed.missed = ALONE
                 self._plan(followed, now)
 
-    def _end_round(self, now: float, due: float) -> None:
+    def _end_round(self, this: Round, now: float, due: float) -> None:
         self._round, self._round_due = None, due
-        self._jobs -= 1
+        self._jobs.discard(this)
         self._release(now)
 
 

@@ -58,6 +58,7 @@ class Follower:
         finally:
             with self._lock:
                 self._crowds -= 1
+                self._get_up(crowd)  # an interrupt may have come at any time
                 self._changed()
 
     def _work_or_rest(self, crowd: Crowd, news: threading.Event) -> None:
@@ -66,7 +67,7 @@ class Follower:
             job, seconds = self._following.next_job(crowd)
             if crowd.ready:  # asking may show that the time is up
                 if job is not None:
-                    self._schedule.dropped(job, self._clock.monotonic())
+                    self._following.done(job)
                 return
             if job is None:
                 seconds = self._lie_down(crowd, news, seconds)
@@ -77,9 +78,7 @@ class Follower:
             self._clock.rest(seconds, news)
         finally:
             with self._lock:
-                del self._resting[crowd]
-                if self._leader is crowd:
-                    self._leader, self._wakes_at = None, math.inf
+                self._get_up(crowd)
 
     def _lie_down(self, crowd: Crowd, news: threading.Event, seconds: float) -> float:
         """The seconds for which a thread rests: the leader, until something is to be done."""
@@ -90,6 +89,11 @@ class Follower:
         self._leader, self._wakes_at = crowd, self._clock.monotonic() + seconds
         return min(seconds, patience)
 
+    def _get_up(self, crowd: Crowd) -> None:
+        self._resting.pop(crowd, None)
+        if self._leader is crowd:
+            self._leader, self._wakes_at = None, math.inf
+
     def _do(self, job: Job) -> None:
         with self._lock:
             self._changed()
@@ -97,6 +101,8 @@ class Follower:
             self._perform(self._following.perform(job))
         except Exception as error:  # noqa: BLE001 - it is told to whoever waits for that run
             self._following.broke(job, error)
+        finally:
+            self._following.done(job)
 
     def _changed(self) -> None:
         """See to it that somebody wakes in time."""

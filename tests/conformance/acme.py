@@ -83,7 +83,7 @@ class Acme(Backend):
     name = "acme"
     family = "acme"
     settings_class = AcmeSettings
-    capabilities = frozenset(Capability) - {Capability.BULK}
+    capabilities = frozenset(Capability)
     words = {
         "waitingline": Meaning(RunState.QUEUED),
         "working": Meaning(RunState.RUNNING),

@@ -13,7 +13,17 @@ from attrs import evolve, frozen
 from conformance.acme import Acme, AcmeSettings, observation
 from flowrunner import CancelOutcome, Capability, FlowInfo, FlowSpec, Health, ParameterSpec, RunState, SubmitOptions
 from flowrunner.answers import json_of
-from flowrunner.backend import Accepted, Backend, CancelAnswer, Outcome, Prompt, Settings, setting
+from flowrunner.backend import (
+    Accepted,
+    Backend,
+    CancelAnswer,
+    Outcome,
+    Prompt,
+    RunQuery,
+    Settings,
+    Sighting,
+    setting,
+)
 from flowrunner.errors import (
     FlowNotFound,
     FlowrunnerError,
@@ -947,6 +957,25 @@ class Boasting(Acme):
     describe = Backend.describe
 
 
+@breaks("9.1")
+class Boundless(Acme):
+    """It looks at many at once, and has no list to see them in."""
+
+    capabilities = Acme.capabilities - {Capability.LIST_RUNS}
+    list_runs = Backend.list_runs
+
+
+@breaks("9.2")
+class Covert(Acme):
+    """It looks at many at once, and keeps that to itself."""
+
+    capabilities = Acme.capabilities - {Capability.BULK}
+
+    def observe_many(self, *, ended, cursor=None):
+        """As others do."""
+        return super().observe_many(ended=ended, cursor=cursor)
+
+
 @breaks("9.2")
 class Modest(Acme):
     """What it can do it does not announce."""
@@ -1066,3 +1095,114 @@ class Resting(Acme):
         """No request, and no call."""
         yield from ()
         return {"X-Token": self.settings.token}
+
+
+# 11 Many at once
+
+
+class Paging(Acme):
+    """Pages of many, changed on the way."""
+
+    def observe_many(self, *, ended, cursor=None):
+        """What becomes of them is the others' to say."""
+        return gone_through(super().observe_many(ended=ended, cursor=cursor), self.changed)
+
+    def changed(self, page):
+        """A page, and another one."""
+        return Page(tuple(map(self.seen, page.items)), page.next)
+
+    def seen(self, sighting):
+        """One of its runs."""
+        return sighting
+
+
+@breaks("11.1")
+@breaks("11.2")
+class Overlooking(Paging):
+    """The last of a page does not count."""
+
+    def changed(self, page):
+        """Without it."""
+        return Page(page.items[:-1], page.next)
+
+
+@breaks("11.1")
+class Mingling(Acme):
+    """What goes on and what has ended, all in one."""
+
+    def observe_many(self, *, ended, cursor=None):
+        """In the order of the list."""
+        page = yield from self.list_runs(RunQuery(), cursor)
+        items = [(each.id, each.observation) for each in page.items]
+        sightings = (Sighting(number, seen.word, read=lambda seen=seen: seen) for number, seen in items)
+        return Page(tuple(sightings), page.next)
+
+
+BROKEN["11.2"].append(Mingling)
+
+
+@breaks("11.2")
+class Upended(Paging):
+    """The oldest first."""
+
+    def changed(self, page):
+        """Backwards."""
+        return Page(page.items[::-1], page.next)
+
+
+@breaks("11.3")
+class Untiring(Paging):
+    """After the last page comes another one."""
+
+    def changed(self, page):
+        """And another one."""
+        return Page(page.items, page.next or 0)
+
+
+@breaks("11.4")
+class Shouting(Paging):
+    """Words in capitals."""
+
+    def seen(self, sighting):
+        """It says the same, louder."""
+        return Sighting(sighting.id, sighting.word.upper(), read=sighting.observation)
+
+
+@breaks("11.4")
+class Rounding(Paging):
+    """Progress in whole steps."""
+
+    def seen(self, sighting):
+        """None, or all."""
+        return Sighting(sighting.id, sighting.word, progress=1.0, read=sighting.observation)
+
+
+@breaks("11.4")
+class Withholding(Paging):
+    """It shows nothing that has ended."""
+
+    def observe_many(self, *, ended, cursor=None):
+        """What is over is over."""
+        return super().observe_many(ended=False, cursor=cursor)
+
+
+@breaks("11.5")
+class Tightlipped(Paging):
+    """A sighting that says nothing when it is read."""
+
+    def seen(self, sighting):
+        """Nothing at all."""
+        return Sighting(sighting.id, sighting.word, sighting.message, read=Observation)
+
+
+@breaks("11.5")
+class Dating(Paging):
+    """Times that the vendor never gave."""
+
+    def seen(self, sighting):
+        """It will have begun by now."""
+
+        def read():
+            return evolve(sighting.observation(), started_at=NOW)
+
+        return Sighting(sighting.id, sighting.word, sighting.message, read=read)

@@ -1,6 +1,7 @@
 """The suite passes on a backend that keeps the rules."""
 
 from conformance.acme import TOKEN, WORDS, Acme, AcmeServer
+from flowrunner import Capability
 from flowrunner.errors import InvalidRequest
 from flowrunner.testing.conformance import BackendConformance
 
@@ -15,7 +16,9 @@ class TestAcme(BackendConformance):
 
 
 class AcmeFlowByFlow(Acme):
-    """Acme, if it listed the runs of one flow at a time."""
+    """Acme, if it listed the runs of one flow at a time: there would be no looking at all of them."""
+
+    capabilities = Acme.capabilities - {Capability.BULK}
 
     def list_runs(self, query, cursor=None):
         """Of one flow."""

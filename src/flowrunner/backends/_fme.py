@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from pathlib import PureWindowsPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
@@ -25,12 +25,13 @@ from flowrunner.errors import (
     UnsupportedOption,
 )
 from flowrunner.models import ArtifactSource, ParameterKind, RemoteFile, seconds
+from flowrunner.pages import Glimpsed, glimpse
 from flowrunner.plans import Request, send
 from flowrunner.secret import Secret  # noqa: TC001 - annotations of settings are read at run time
 from flowrunner.states import Meaning, Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from flowrunner.backend import Backend
@@ -55,6 +56,7 @@ __all__ = [
     "fetch",
     "flow_error_in",
     "from_milliseconds",
+    "glimpse_jobs",
     "id_of",
     "is_a",
     "json_value",
@@ -69,6 +71,8 @@ __all__ = [
     "split_flow",
     "whole_seconds",
 ]
+
+F = TypeVar("F")
 
 NO_ACCESS: Final = "lack of proper permissions"
 """Part of the text with which the vendor answers 403, 404 or even 409: forbidden, or absent (observed in its CLI)."""
@@ -387,7 +391,33 @@ def read_page(response: Response) -> Items:
     return read(response, Items)
 
 
-def offset_after(page: Items, offset: int) -> int | None:
+def glimpse_jobs(response: Response, form: type[F]) -> Glimpsed[F]:
+    """A page of jobs, as glances."""
+    if response.status != 200:
+        raise error_in(response)
+    return glimpse(response, form, key="items")
+
+
+class Counted(Protocol):
+    """A page of whatever kind, and what it tells of the others."""
+
+    @property
+    def items(self) -> Sequence[Any]:
+        """What is on it."""
+        ...
+
+    @property
+    def totalCount(self) -> int | None:  # noqa: N802 - as the wire has it
+        """How many there are in all."""
+        ...
+
+    @property
+    def limit(self) -> int | None:
+        """How many the server gives a page."""
+        ...
+
+
+def offset_after(page: Counted, offset: int) -> int | None:
     """Where the next page starts. Without a total, a page shorter than its limit is the last."""
     after = offset + len(page.items)
     if not page.items:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from flowrunner.backend import Accepted, CancelAnswer, Listed, Outcome, RunQuery, Submission, Upload
+    from flowrunner.backend import Accepted, CancelAnswer, Listed, Outcome, RunQuery, Sighting, Submission, Upload
     from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health, Progress, RemoteFile, RunRef
     from flowrunner.plans import Lines, Page, Plan, Response
     from flowrunner.secret import Secret
@@ -182,6 +182,10 @@ class FmeFlow(Backend):
     def list_runs(self, query: RunQuery, cursor: Any = None) -> Plan[Page[Listed]]:
         """One page of jobs."""
         return self._watched(self._now.list_runs(query, cursor))
+
+    def observe_many(self, *, ended: bool, cursor: Any = None) -> Plan[Page[Sighting]]:
+        """One page of all jobs."""
+        return self._watched(self._now.observe_many(ended=ended, cursor=cursor))
 
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
         """One page of workspaces."""

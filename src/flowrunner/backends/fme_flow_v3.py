@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo  # the annotations of wire classes are read at run time
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from flowrunner.answers import json_of, senseless, submit_once
 from flowrunner.backend import (
@@ -23,6 +24,7 @@ from flowrunner.backend import (
     Listed,
     Outcome,
     RunQuery,
+    Sighting,
     key_in,
     labelled,
     setting,
@@ -40,6 +42,7 @@ from flowrunner.backends._fme import (
     fetch,
     flow_error_in,
     from_milliseconds,
+    glimpse_jobs,
     id_of,
     is_a,
     json_value,
@@ -89,6 +92,7 @@ if TYPE_CHECKING:
 
     from flowrunner.backend import Submission, Upload
     from flowrunner.models import ArtifactSource, Progress, RemoteFile, RunRef
+    from flowrunner.pages import Glimpsed
     from flowrunner.plans import Lines, Plan, Response
     from flowrunner.secret import Secret
 
@@ -163,14 +167,45 @@ class Job:
     numWarnings: int | None = None
     numErrors: int | None = None
 
-    def times(self) -> Iterator[datetime]:
-        """Every time the vendor gave."""
+    @property
+    def has_bare_times(self) -> bool:
+        """Whether a time the vendor gave has no zone."""
         result = self.result or Result()
         moments = (
             self.timeSubmitted, self.timeQueued, self.timeStarted, self.timeFinished,
             result.timeRequested, result.timeStarted, result.timeFinished,
         )  # fmt: skip
-        return (moment for moment in moments if moment is not None)
+        return any(moment is not None and moment.tzinfo is None for moment in moments)
+
+
+@define  # not frozen: a page has a thousand, and frozen ones cost five times as much
+class ResultGlance:
+    """As much of a result in a page."""
+
+    status: str | None = None
+    statusMessage: str | None = None
+
+
+NO_RESULT: Final = ResultGlance()
+
+
+@define
+class Glance:
+    """As much of a job in a page as shows whether there is news of it."""
+
+    id: int
+    status: str | None = None
+    statusMessage: str | None = None
+    result: ResultGlance | None = None
+
+
+@define
+class Glances:
+    """A page of jobs."""
+
+    items: list[Glance]
+    totalCount: int | None = None
+    limit: int | None = None
 
 
 @frozen
@@ -291,8 +326,7 @@ class FmeFlowV3(Backend):
 
     def _observe(self, job: Job, raw: bytes) -> Plan[Observation]:
         zone, remark = yield from self._zone_for(job)
-        seen = self._seen(job, raw, zone)
-        return evolve(seen, remarks=(*seen.remarks, remark)) if remark else seen
+        return _with_remark(self._seen(job, raw, zone), remark)
 
     def _seen(self, job: Job, raw: bytes, zone: tzinfo) -> Observation:
         result = job.result or Result()
@@ -319,9 +353,15 @@ class FmeFlowV3(Backend):
         return (result if ends[record] is RunState.SUCCEEDED else record), remark
 
     def _zone_for(self, job: Job) -> Plan[tuple[tzinfo, str | None]]:
-        """The zone of times without one; asked of the server once, when there is such a time."""
-        if self._zone is not None or all(moment.tzinfo for moment in job.times()):
-            return self._zone or UTC, None
+        """The zone of times without one; asked of the server when there is such a time."""
+        if not job.has_bare_times:
+            return UTC, None
+        return (yield from self._server_zone())
+
+    def _server_zone(self) -> Plan[tuple[tzinfo, str | None]]:
+        """The zone of the server's place, and what is odd about it; asked of the server once."""
+        if self._zone is not None:
+            return self._zone, None
         response = yield from self._info()
         zone = _zone_in(response)
         if response is not None and response.status < 500:  # a server that is only just away is asked again
@@ -488,6 +528,31 @@ class FmeFlowV3(Backend):
         job_id, job = read_item(item, JobId), read_item(item, Job)
         seen = yield from self._observe(job, json.dumps(item).encode())
         return Listed(str(job_id.id), seen.flow or "", seen, _key_of(job))
+
+    def observe_many(self, *, ended: bool, cursor: Any = None) -> Plan[Page[Sighting]]:
+        """`GET /transformations/jobs/active`; or `.../completed`, newest first.
+
+        The zone of times without one is asked for ahead: that a job is read later asks nobody.
+        """
+        offset = cursor or 0
+        zone, remark = yield from self._server_zone()
+        address = API + path("transformations", "jobs", "completed" if ended else "active")
+        response = yield from send(Request("GET", address, query=_list_query(RunQuery(), offset)))
+        page = glimpse_jobs(response, Glances)
+        return Page(tuple(self._sightings(page, zone, remark)), offset_after(page.seen, offset))
+
+    def _sightings(self, page: Glimpsed[Glances], zone: tzinfo, remark: str | None) -> Iterator[Sighting]:
+        word_of = cache(self._word)  # of a thousand jobs few stand otherwise than the others
+        for index, each in enumerate(page.seen.items):
+            result = each.result or NO_RESULT
+            word, _ = word_of(each.status or None, result.status or None)
+            message = result.statusMessage or each.statusMessage or None
+            yield Sighting(str(each.id), word, message, read=partial(self._job_in, page, index, zone, remark))
+
+    def _job_in(self, page: Glimpsed[Glances], index: int, zone: tzinfo, remark: str | None) -> Observation:
+        item = page.item(index)
+        job = read(item, Job)
+        return _with_remark(self._seen(job, item.content, zone), remark if job.has_bare_times else None)
 
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
         """`GET /repositories`, then the workspaces of one repository a page."""
@@ -689,6 +754,10 @@ def _key_of(job: Job) -> str | None:
     repeated = directives.get("description") if isinstance(directives, dict) else None
     texts = [text for text in (job.description, repeated) if isinstance(text, str)]
     return next(filter(None, map(key_in, texts)), "") if texts else None
+
+
+def _with_remark(seen: Observation, remark: str | None) -> Observation:
+    return evolve(seen, remarks=(*seen.remarks, remark)) if remark else seen
 
 
 def _metrics(job: Job) -> dict[str, float]:

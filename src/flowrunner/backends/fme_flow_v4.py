@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime  # noqa: TC003 - annotations of wire classes are read at run time
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import quote, urlencode
 
-from attrs import frozen
+from attrs import define, frozen
 
 from flowrunner.answers import json_of, senseless, submit_once
 from flowrunner.backend import (
@@ -22,6 +23,7 @@ from flowrunner.backend import (
     Listed,
     Outcome,
     RunQuery,
+    Sighting,
 )
 from flowrunner.backends._fme import (
     WORDS,
@@ -38,6 +40,7 @@ from flowrunner.backends._fme import (
     fetch,
     flow_error_in,
     from_milliseconds,
+    glimpse_jobs,
     id_of,
     is_a,
     json_value,
@@ -84,6 +87,7 @@ if TYPE_CHECKING:
 
     from flowrunner.backend import Submission, Upload
     from flowrunner.models import ArtifactSource, Progress, RemoteFile, RunRef
+    from flowrunner.pages import Glimpsed
     from flowrunner.plans import Plan, Response
     from flowrunner.secret import Secret
 
@@ -128,6 +132,24 @@ class Job:
     timeQueued: datetime | None = None
     timeStarted: datetime | None = None
     timeFinished: datetime | None = None
+
+
+@define  # not frozen: a page has a thousand, and frozen ones cost five times as much
+class Glance:
+    """As much of a job in a page as shows whether there is news of it."""
+
+    id: int
+    status: str | None = None
+    statusMessage: str | None = None
+
+
+@define
+class Glances:
+    """A page of jobs."""
+
+    items: list[Glance]
+    totalCount: int | None = None
+    limit: int | None = None
 
 
 @frozen
@@ -426,6 +448,19 @@ class FmeFlowV4(Backend):
             return Page(items, (group, after))
         return Page(items, (group + 1, 0) if group + 1 < len(groups) else None)
 
+    def observe_many(self, *, ended: bool, cursor: Any = None) -> Plan[Page[Sighting]]:
+        """`GET /jobs`: the active jobs; or the completed ones, by the end, the last first."""
+        offset = cursor or 0
+        group = list((COMPLETED if ended else ACTIVE).values())
+        response = yield from send(Request("GET", API + path("jobs"), query=_list_query(group, RunQuery(), offset)))
+        page = glimpse_jobs(response, Glances)
+        seen = page.seen.items
+        sightings = (
+            Sighting(str(each.id), each.status or None, each.statusMessage or None, read=partial(_job_in, page, index))
+            for index, each in enumerate(seen)
+        )
+        return Page(tuple(sightings), offset_after(page.seen, offset))
+
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
         """`GET /workspaces`."""
         offset = cursor or 0
@@ -638,6 +673,11 @@ def _listed(item: Any) -> Listed:
     job_id, job = read_item(item, JobId), read_item(item, Job)
     observation = _observation(job, json.dumps(item).encode())
     return Listed(str(job_id.id), observation.flow or "", observation)
+
+
+def _job_in(page: Glimpsed[Glances], index: int) -> Observation:
+    item = page.item(index)
+    return _observation(read(item, Job), item.content)
 
 
 def _flow_info(item: Any) -> FlowInfo:

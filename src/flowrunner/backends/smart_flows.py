@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime  # noqa: TC003 - annotations of wire classes are read at run time
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from flowrunner.answers import error_for, json_of, senseless, submit_once
 from flowrunner.backend import (
+    ENDED,
+    LIVE,
     Accepted,
     Backend,
     CancelAnswer,
@@ -24,6 +27,7 @@ from flowrunner.backend import (
     Prompt,
     RunQuery,
     Settings,
+    Sighting,
     refuse_options,
     secret,
     setting,
@@ -45,12 +49,14 @@ from flowrunner.errors import (
     UnsupportedOption,
 )
 from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health
+from flowrunner.pages import Glimpsed, glimpse
 from flowrunner.plans import FileBody, Page, Request, path, send
 from flowrunner.retries import RequestKind
 from flowrunner.secret import Secret
 from flowrunner.states import Meaning, Observation, fold
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from flowrunner.backend import Submission
@@ -63,7 +69,11 @@ API: Final = "/api/v1"
 EXECUTIONS: Final = API + "/flows/executions"
 PAGE: Final = 100
 """Items asked for a page; a server may give fewer and says no total, so an empty page is the end."""
+MANY: Final = 1000
+"""Executions asked for a page where many are looked at."""
 NEWEST_FIRST: Final = ("sort", "createdAt,desc")
+LAST_CHANGED_FIRST: Final = ("sort", "modifiedAt,desc")
+"""Of executions that have ended, by the end. Not every property can be sorted by (documented); which, is not said."""
 HOLD_MARGIN: Final = 15.0
 """Seconds a held request may last longer than asked, before we give it up."""
 DEFAULT_HOLD: Final = 30.0
@@ -144,6 +154,16 @@ class Details:
     model: dict[str, Any] | None = None
     form: list[Any] | None = None
     state: dict[str, Any] | None = None
+
+
+@define  # not frozen: a page has a thousand, and frozen ones cost five times as much
+class Glance:
+    """As much of an execution in a page as shows whether there is news of it."""
+
+    id: str
+    status: str | None = None
+    percentage: float | None = None
+    message: str | None = None
 
 
 @frozen
@@ -425,12 +445,35 @@ class SmartFlows(Backend):
         return [word for word in WRITTEN if fold(word) in meant]
 
     def _filtered(self, words: list[str] | None, page: int) -> Plan[list[Any] | None]:
-        """`POST /flows/executions/filter`, which only asks; None where the first page of it is refused."""
-        condition = {"key": "status", "operator": "in", "values": words}
-        node = {"group": {"type": "and", "nodes": [{"condition": condition}]}}
-        request = Request("POST", EXECUTIONS + "/filter", query=_place(page, NEWEST_FIRST), json=node)
-        response = yield from send(request)
+        """The filter's answer; None where the first page of it is refused."""
+        response = yield from send(_filter(words, _place(page, NEWEST_FIRST)))
         return None if page == 0 and response.status in REFUSALS else _items_in(response)
+
+    def observe_many(self, *, ended: bool, cursor: Any = None) -> Plan[Page[Sighting]]:
+        """As `list_runs`; those that have ended by their last change, where the server sorts so, else by their start.
+
+        Where the server has no filter, each page of the list of all is sorted out here: what has no known word is
+        shown among those that go on.
+        """
+        words = self._words_for(RunQuery(states=ENDED if ended else LIVE))
+        way, page = cursor or (0, 0)
+        ways = _many(words, page, ended=ended)
+        response = yield from send(ways[way])
+        while page == 0 and response.status in REFUSALS and way + 1 < len(ways):
+            way += 1
+            response = yield from send(ways[way])
+        executions = _glimpsed(response)
+        wanted = tuple(self._sightings(executions, ended=ended))
+        return Page(wanted, (way, page + 1) if executions.seen else None)
+
+    def _sightings(self, page: Glimpsed[list[Glance]], *, ended: bool) -> Iterator[Sighting]:
+        has_ended = cache(lambda word: self._has_ended(Observation(word=word)))  # there are few words in a page
+        for index, each in enumerate(page.seen):
+            word = each.status or None
+            if has_ended(word) is ended:
+                progress = None if each.percentage is None else _share(each.percentage)
+                read = partial(_execution_in, page, index)
+                yield Sighting(each.id, word, each.message or None, progress, read=read)
 
     def _shown(self, seen: Observation) -> RunState:
         """The state in which a listed run is shown."""
@@ -611,11 +654,15 @@ def _seen(value: dict[str, Any], raw: bytes) -> Observation:
     return Observation(
         word=details.status or None,
         message=details.message or None,
-        progress=None if percentage is None else min(max(percentage / 100, 0.0), 1.0),
+        progress=None if percentage is None else _share(percentage),
         queued_at=utc(details.createdAt),
         finished_at=utc(details.modifiedAt) if ended else None,
         raw=raw,
     )
+
+
+def _share(percentage: float) -> float:
+    return min(max(percentage / 100, 0.0), 1.0)
 
 
 def _event_in(response: Response) -> str | None:
@@ -627,15 +674,40 @@ def _runs_of(flow: str | None) -> str:
     return EXECUTIONS if flow is None else API + path("flows", flow, "executions")
 
 
-def _place(page: int, order: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+def _place(page: int, order: tuple[str, str] = NEWEST_FIRST, size: int = PAGE) -> tuple[tuple[str, str], ...]:
     """Where in a list to read. Its parameters have two documented names each: a server reads those that it knows."""
     return (
         ("page", str(page)),
-        ("size", str(PAGE)),
+        ("size", str(size)),
         ("pageNumber", str(page)),
-        ("pageSize", str(PAGE)),
+        ("pageSize", str(size)),
         order,
     )
+
+
+def _filter(words: list[str] | None, place: tuple[tuple[str, str], ...]) -> Request:
+    """`POST /flows/executions/filter`, which only asks."""
+    condition = {"key": "status", "operator": "in", "values": words}
+    node = {"group": {"type": "and", "nodes": [{"condition": condition}]}}
+    return Request("POST", EXECUTIONS + "/filter", query=place, json=node)
+
+
+def _many(words: list[str] | None, page: int, *, ended: bool) -> list[Request]:
+    """The ways to ask for a page of many, each for where the one before is refused; few, since each page has them."""
+    orders = (LAST_CHANGED_FIRST, NEWEST_FIRST) if ended else (NEWEST_FIRST,)
+    places = [_place(page, order, MANY) for order in orders]
+    by_filter = [] if words is None else [_filter(words, places[0])]
+    return by_filter + [Request("GET", EXECUTIONS, query=place) for place in places]
+
+
+def _glimpsed(response: Response) -> Glimpsed[list[Glance]]:
+    if not response.is_success:
+        raise _error_in(response)
+    return glimpse(response, list[Glance])
+
+
+def _execution_in(page: Glimpsed[list[Glance]], index: int) -> Observation:
+    return _observation(page.item(index))
 
 
 def _items_in(response: Response) -> list[Any]:

@@ -45,7 +45,7 @@ _SKEW: Final = timedelta(seconds=30)
 """How far apart the clocks may be. A submission is looked for by the time it was sent at."""
 _PATIENCE: Final = 10.0
 """Seconds to wait for a server, at most: whoever asks the doctor sits and waits."""
-_EXTRAS: Final = {"forms": "jsonschema", "keyring": "keyring", "simulator": "starlette"}
+_EXTRAS: Final = {"fast": "msgspec", "forms": "jsonschema", "keyring": "keyring", "simulator": "starlette"}
 
 
 class Level(StrEnum):

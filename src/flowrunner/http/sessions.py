@@ -117,11 +117,11 @@ class HttpSession(Wire):
 
     def _try(self, request: Request, deadline: float | None) -> Response | TransportError:
         self._check_open()
-        pause = self._pause(deadline)
-        if isinstance(pause, TransportError):
-            return pause
-        if pause:
-            self._clock.sleep(pause)
+        try:
+            for pause in self._pauses(deadline):
+                self._clock.sleep(pause)
+        except TransportError as error:
+            return error
         limit = self._limit(request, deadline)
         wire = self._build(request, limit, _size_of(request.file))
         transport = self._transport(request, wire.url)
@@ -270,18 +270,18 @@ class AsyncHttpSession(Wire):
         import asyncio
 
         self._check_open()
-        pause = self._pause(deadline)
-        if isinstance(pause, TransportError):
-            return pause
-        if pause:
-            await self._clock.asleep(pause)
-        limit = self._limit(request, deadline)
-        size = 0 if request.file is None else await asyncio.to_thread(_size_of, request.file)
-        wire = self._build(request, limit, size)
         if not self._trusts:
             await asyncio.to_thread(tls_context, self._settings.ca_file)
             self._trusts = True
             self._check_open()
+        try:
+            for pause in self._pauses(deadline):
+                await self._clock.asleep(pause)
+        except TransportError as error:
+            return error
+        limit = self._limit(request, deadline)
+        size = 0 if request.file is None else await asyncio.to_thread(_size_of, request.file)
+        wire = self._build(request, limit, size)
         transport = self._transport(request, wire.url)
         began = False
         try:

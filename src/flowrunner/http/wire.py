@@ -21,7 +21,7 @@ from flowrunner.plans import Request, Response
 from flowrunner.retries import TABLE, Action, answered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from flowrunner.backend import Backend, Settings
     from flowrunner.clock import Clock
@@ -156,12 +156,24 @@ class Wire(ABC):
         wait = self._settings.timeout if request.timeout is None else request.timeout
         return wait if deadline is None else min(wait, max(deadline - self._clock.monotonic(), LEAST_WAIT))
 
-    def _pause(self, deadline: float | None) -> float | TransportError:
-        """Seconds until it is this request's turn; an error where that is too long to wait."""
+    def _pauses(self, deadline: float | None) -> Iterator[float]:
+        """The seconds to pause, as often as it takes, until it is this request's turn.
+
+        Raises:
+            TransportError: that is too long to wait.
+        """
         now = self._clock.monotonic()
-        patience = PATIENCE if deadline is None else min(max(deadline - now, 0.0), PATIENCE)
-        pause = self._gate.reserve(now, patience)
-        return pause if pause <= patience else too_early(pause)
+        pause = self._gate.reserve(now, self._patience(now, deadline)) or self._gate.wait(now)
+        while pause:
+            if pause > self._patience(now, deadline):
+                raise too_early(pause)
+            yield pause
+            now = self._clock.monotonic()
+            pause = self._gate.wait(now)
+
+    @staticmethod
+    def _patience(now: float, deadline: float | None) -> float:
+        return PATIENCE if deadline is None else min(max(deadline - now, 0.0), PATIENCE)
 
     @abstractmethod
     def _streamed(self, body: FileBody, meter: Meter) -> Any:

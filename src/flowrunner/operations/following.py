@@ -135,6 +135,10 @@ class Following:
         """Do what is to be done; whoever waits for it is told how it went."""
         return self._look(job) if isinstance(job, Look) else self._rounds.perform(job)
 
+    def done(self, job: Job) -> None:
+        """Nobody works on a job any more, however it went."""
+        self.schedule.done(job, self._context.monotonic())
+
     def broke(self, job: Job, error: Exception) -> None:
         """A job did not end as jobs do: whoever waits for it has to know."""
         runs = [job.followed] if isinstance(job, Look) else job.expected
@@ -154,9 +158,6 @@ class Following:
         except FlowrunnerError as error:
             self._failed(look, error)
             return
-        except BaseException:
-            self.schedule.dropped(look, self._context.monotonic())
-            raise
         if self.schedule.looked(look, self._context.monotonic(), shown=shown):
             self._context.emit(events.ContactRestored(connection=self._context.name, ref=record.ref))
 
@@ -166,7 +167,6 @@ class Following:
         if ends_following(error):
             for wait in look.followed:
                 self.schedule.end(wait, copy(error))
-            self.schedule.dropped(look, now)
             return
         self._context.emit(events.ContactFailed(connection=self._context.name, ref=record.ref, error=error))
         self.schedule.failed(look, now, error, partial(contact_lost, self._context))

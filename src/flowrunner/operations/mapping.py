@@ -59,10 +59,12 @@ class Mapped:
         self._most = max_in_flight
         self._sets: dict[RunRecord, tuple[int, Mapping[str, Any] | None]] = {}
 
-    @property
-    def is_full(self) -> bool:
-        """Whether a run has to come to its end before another one is started."""
-        return len(self._together) >= self._most
+    def __len__(self) -> int:
+        return len(self._together)
+
+    def is_full(self, starting: int = 0) -> bool:
+        """Whether a run has to come to its end before another one is started; `starting` are being started."""
+        return len(self) + starting >= self._most
 
     def start(self, index: int, parameters: Mapping[str, Any] | None) -> Operation[Ended | None]:
         """Start a run; what became of it, if it was not started."""

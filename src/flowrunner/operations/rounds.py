@@ -68,9 +68,6 @@ class Rounds:
         except FlowrunnerError as error:
             self._failed(this, error)
             return
-        except BaseException:
-            self._schedule.dropped(this, self._context.monotonic())
-            raise
         if self._schedule.rounded(this, self._context.monotonic()):
             self._context.emit(events.ContactRestored(connection=self._context.name, ref=self._a_ref(this)))
 
@@ -122,7 +119,6 @@ class Rounds:
         if isinstance(error, AuthenticationError | ClientClosed | ConfigError):
             for followed in this.expected:
                 self._end(followed, error)
-            self._schedule.dropped(this, now)
         elif ends_following(error):
             self._context.notice((f"the vendor's lists of runs cannot be used, each is looked at: {error.message}",))
             self._schedule.refused(this, now)
@@ -154,7 +150,10 @@ def contact_lost(context: Context, wait: Wait, error: FlowrunnerError) -> Contac
 
 
 def _ended_at(sighting: Sighting) -> datetime | None:
-    return sighting.observation().finished_at
+    try:
+        return sighting.observation().finished_at
+    except FlowrunnerError:
+        return None  # it may be somebody else's run, and is of no matter otherwise
 
 
 def _is_new_ground(page: Page[Sighting], ground: datetime | None) -> bool:

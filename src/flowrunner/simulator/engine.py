@@ -7,6 +7,7 @@ happened until now, each event at its own moment. No vendor's words occur here; 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -20,11 +21,13 @@ from attrs.validators import ge, optional
 
 from flowrunner.simulator.clock import later
 from flowrunner.simulator.misspelt import unknown
+from flowrunner.simulator.roll import Roll
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flowrunner.simulator.clock import Clock
+    from flowrunner.simulator.roll import Group
 
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -298,7 +301,8 @@ class EnginePool:
         self._jobs: dict[int, Job] = {}
         self._books: list[Job] = []
         self._hidden: dict[int, datetime] = {}
-        self._queue: list[int] = []
+        self._roll = Roll()
+        self._queue: OrderedDict[int, None] = OrderedDict()
         self._idle = list(range(1, engines + 1))
         self._agenda: list[tuple[datetime, int]] = []
 
@@ -364,6 +368,7 @@ class EnginePool:
             )
             self._next_id += 1
             self._books.append(job)
+            self._roll.begin(job.id)
             self._enqueue(job)
             return self.job(job.id)
 
@@ -414,13 +419,16 @@ class EnginePool:
             KeyError: There is no such job.
         """
         with self._lock:
-            self._hidden[self.job(job_id).id] = self.clock.now()
+            self._hide(self.job(job_id).id, self.clock.now())
             self.clock.bell.ring()
 
     def purge(self) -> None:
         """Remove all jobs that have ended from what the server knows; the books keep them."""
         with self._lock:
-            self._hidden |= dict.fromkeys((job.id for job in self.jobs if job.state.is_final), self.clock.now())
+            now = self.clock.now()
+            for job in self.jobs:
+                if job.state.is_final:
+                    self._hide(job.id, now)
             self.clock.bell.ring()
 
     def lose(self, *, only_queued: bool = False) -> None:
@@ -433,7 +441,7 @@ class EnginePool:
             now = self.clock.now()
             for job in self.jobs:
                 if job.state is JobState.QUEUED or not only_queued:
-                    self._hidden[job.id] = now
+                    self._hide(job.id, now)
                     self._end(job, now)
             self.clock.bell.ring()
 
@@ -455,6 +463,13 @@ class EnginePool:
         with self._lock:
             self._settle()
             return tuple(job for job in self._jobs.values() if job.id not in self._hidden)
+
+    def page(self, group: Group, offset: int, limit: int) -> tuple[list[Job], int]:
+        """Return some of those jobs, as they are now, and how many there are in all."""
+        with self._lock:
+            self._settle()
+            ids, total = self._roll.page(group, offset, limit)
+            return [self._jobs[job_id] for job_id in ids], total
 
     def submissions(self, flow: str | None = None) -> tuple[Job, ...]:
         """Return the books: every job as it was submitted, of one flow or of all, forgotten or not."""
@@ -481,11 +496,23 @@ class EnginePool:
         gone_at = later(job.finished_at, seconds)
         return gone_at is None or self.clock.now() < gone_at
 
-    def next_change(self) -> datetime | None:
-        """Return a moment before which nothing changes by itself; None if nothing ever does."""
+    def next_change(self, job: Job | None = None) -> datetime | None:
+        """Return a moment before which nothing changes by itself; None if nothing ever does.
+
+        Args:
+            job: Nothing of this job, as it is now. One in the queue changes as others make room.
+        """
         with self._lock:
             self._settle()
+            if job is not None and job.state is not JobState.QUEUED:
+                turn = _next_turn(job)
+                return None if turn is None else turn.at
             return self._agenda[0][0] if self._agenda else None
+
+    def _hide(self, job_id: int, moment: datetime) -> None:
+        """Have the server forget a job."""
+        self._hidden[job_id] = moment
+        self._roll.strike(job_id)
 
     def _settle(self) -> None:
         """Let everything happen that was due until now."""
@@ -531,7 +558,7 @@ class EnginePool:
     def _release(self, job: Job, moment: datetime) -> Job:
         """Take a job from its engine, or from the queue; a blocked one is in neither."""
         if job.state is JobState.QUEUED:
-            self._queue.remove(job.id)
+            del self._queue[job.id]
         if job.stint_at is None or job.engine is None:
             return job
         heappush(self._idle, job.engine)
@@ -551,7 +578,7 @@ class EnginePool:
 
     def _enqueue(self, job: Job) -> None:
         """Put a job at the end of the queue."""
-        self._queue.append(job.id)
+        self._queue[job.id] = None
         heappush(self._agenda, (job.ready_at, job.id))
         self._record(job)
 
@@ -561,7 +588,7 @@ class EnginePool:
             ready = next((job_id for job_id in self._queue if self._jobs[job_id].ready_at <= moment), None)
             if ready is None:
                 return
-            self._queue.remove(ready)
+            del self._queue[ready]
             self._start(self._jobs[ready], heappop(self._idle), moment)
 
     def _start(self, job: Job, engine: int, moment: datetime) -> None:
@@ -572,6 +599,8 @@ class EnginePool:
     def _record(self, job: Job) -> None:
         """Keep a job as it is now and note when to look at it next."""
         self._jobs[job.id] = job
+        if job.finished_at is not None:
+            self._roll.end(job.id, job.finished_at)
         turn = _next_turn(job)
         if turn is not None:
             heappush(self._agenda, (turn.at, job.id))

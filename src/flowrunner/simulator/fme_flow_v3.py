@@ -29,6 +29,7 @@ from flowrunner.simulator.fme_http import (
 )
 from flowrunner.simulator.fme_jobs import SentData
 from flowrunner.simulator.fme_log import log_of
+from flowrunner.simulator.fme_pages import JobPages
 from flowrunner.simulator.fme_v3_parameters import describe_parameter
 from flowrunner.simulator.fme_v3_requests import SECTIONS, read_data_order, read_listing, read_order, value_problems
 from flowrunner.simulator.fme_v3_resources import ROUTES as RESOURCE_ROUTES
@@ -211,8 +212,7 @@ async def _log(world: FmeWorld, request: Request) -> Response:
 async def _jobs(world: FmeWorld, request: Request) -> Response:
     completed = request.path_params["section"] == "completed"
     listing = read_listing(_states(request), request.query_params, world.quirks, completed=completed)
-    page = listing.page_of(world.pool.jobs)
-    return JSONResponse(page | {"items": [_record(world, request, job) for job in page["items"]]})
+    return JobPages(world, "v3", bodies).answer(request, *listing.page_of(world.pool))
 
 
 async def _remove(world: FmeWorld, request: Request) -> Response:

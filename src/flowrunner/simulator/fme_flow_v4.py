@@ -27,6 +27,7 @@ from flowrunner.simulator.fme_http import (
     served,
     unfinished,
 )
+from flowrunner.simulator.fme_pages import JobPages
 from flowrunner.simulator.fme_v4_requests import read_listing, read_order
 from flowrunner.simulator.fme_v4_resources import ROUTES as RESOURCE_ROUTES
 
@@ -129,8 +130,9 @@ async def _job(world: FmeWorld, request: Request) -> Response:
 
 async def _jobs(world: FmeWorld, request: Request) -> Response:
     listing = read_listing(request.query_params, world.quirks)
-    page = cut_page(listing.select(world.pool.jobs), listing.limit, listing.offset)
-    return JSONResponse(page | {"items": [_record(world, request, job) for job in page["items"]]})
+    jobs, total = listing.page_of(world.pool)
+    head = {"totalCount": total, "limit": listing.limit, "offset": listing.offset}
+    return JobPages(world, "v4", bodies).answer(request, jobs, head)
 
 
 async def _result(world: FmeWorld, request: Request) -> Response:

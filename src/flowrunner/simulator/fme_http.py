@@ -80,8 +80,18 @@ async def download_result(world: FmeWorld, request: Request) -> Response:
 
 def result_url(world: FmeWorld, request: Request, job: Job) -> str | None:
     """Return where the data set that a job left is; None if it left none."""
+    return result_address(world, root_of(request), job)
+
+
+def root_of(request: Request) -> str:
+    """Return the address under which the server was asked, without a slash at the end."""
+    return str(request.base_url).rstrip("/")
+
+
+def result_address(world: FmeWorld, root: str, job: Job) -> str | None:
+    """Return where the data set that a job left is, on a server of that address; None if it left none."""
     archive = world.archive_name(job)
-    return None if archive is None else f"{str(request.base_url).rstrip('/')}{RESULTS}/{archive}"
+    return None if archive is None else f"{root}{RESULTS}/{archive}"
 
 
 async def end_of(world: FmeWorld, job: Job, until: datetime | None = None) -> Job:

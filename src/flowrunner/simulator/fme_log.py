@@ -24,6 +24,13 @@ def log_of(job: Job, now: datetime) -> list[str]:
     return [_line(job.started_at, seconds * place / len(lines), kind, text) for place, (kind, text) in enumerate(lines)]
 
 
+def line_count(job: Job) -> int:
+    """Return how many lines that is."""
+    if job.started_at is None:
+        return 0
+    return sum(1 for _ in _beginning(job)) + (sum(1 for _ in _end(job)) if job.state.is_final else 0)
+
+
 def _line(started: datetime, after: float, kind: str, text: str) -> str:
     """Write a line: time, processor time since the start and since the line before, severity, text (observed)."""
     when = started + timedelta(seconds=after)

@@ -10,7 +10,7 @@ from flowrunner.simulator.engine import JobState
 from flowrunner.simulator.fme_absent import fill_absent
 from flowrunner.simulator.fme_builds import build_text, product_of
 from flowrunner.simulator.fme_jobs import effort, end_message, engine_host, engine_name, features, notes_of
-from flowrunner.simulator.fme_log import log_of
+from flowrunner.simulator.fme_log import line_count
 from flowrunner.simulator.fme_v3_parameters import describe_parameter
 from flowrunner.simulator.fme_world import USER
 
@@ -57,6 +57,11 @@ def job_record(
     job: Job, workspace: Workspace, quirks: Quirks, download_url: str | None, now: datetime
 ) -> dict[str, Any]:
     """Describe a job in any state."""
+    return steady_record(job, workspace, quirks, download_url) | moving_fields(job, quirks, now)
+
+
+def steady_record(job: Job, workspace: Workspace, quirks: Quirks, download_url: str | None) -> dict[str, Any]:
+    """Describe a job but for what changes while it runs."""
     result = job_result(job, quirks, download_url) if job.state.is_final else None
     return {
         "id": job.id,
@@ -66,7 +71,6 @@ def job_record(
         "repository": workspace.repository,
         "userName": USER,
         "description": notes_of(job).description,
-        **(_counts(job, now) if quirks.v3_counts == "shown" else {}),
         **fill_absent(_late_fields(job, quirks), quirks.absent_times),
         **_late_result(result, quirks),
     }
@@ -94,14 +98,17 @@ def _late_result(result: dict[str, Any] | None, quirks: Quirks) -> dict[str, Any
     return {"result": unset if quirks.absent_times == "zero" else None}
 
 
-def _counts(job: Job, now: datetime) -> dict[str, Any]:
+def moving_fields(job: Job, quirks: Quirks, now: datetime) -> dict[str, Any]:
+    """Describe what changes of a job while it runs."""
+    if quirks.v3_counts != "shown":
+        return {}
     cost, final = effort(job, now), job.state.is_final
     return {
         "elapsedTime": cost.elapsed,
         "cpuTime": cost.cpu,
         "cpuPct": cost.cpu_percent,
         "peakMemUsage": cost.peak_memory,
-        "numLines": len(log_of(job, now)),
+        "numLines": line_count(job),
         "numWarnings": job.behaviour.warnings if final else 0,
         "numErrors": job.behaviour.errors if final else 0,
     }

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from flowrunner.simulator.engine import JobState, Limits
-from flowrunner.simulator.fme_http import VALIDATION_FAILED, ApiError, are_texts, cut_page, read_object, read_whole
+from flowrunner.simulator.fme_http import VALIDATION_FAILED, ApiError, are_texts, read_object, read_whole
 from flowrunner.simulator.fme_jobs import JobNotes, Order, SentData
 from flowrunner.simulator.fme_v3_bodies import raw
 from flowrunner.simulator.fme_v3_parameters import model_of
 from flowrunner.simulator.fme_world import USER
+from flowrunner.simulator.roll import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.datastructures import QueryParams
 
-    from flowrunner.simulator.engine import Job
+    from flowrunner.simulator.engine import EnginePool, Job
     from flowrunner.simulator.fme_workspaces import Workspace
     from flowrunner.simulator.quirks import Quirks
 
@@ -29,6 +30,9 @@ SECTIONS = {
     "completed": frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}),
 }
 """The lists of jobs and which of them each shows."""
+
+# The lists that a server keeps at hand; of its own work none is blocked.
+_GROUPS = {SECTIONS["active"]: Group.LIVE, SECTIONS["completed"]: Group.ENDED}
 
 # Which jobs `completedState` picks; that a cancelled one counts as failed is assumed.
 _COMPLETED = {
@@ -162,12 +166,21 @@ class Listing:
     offset: int
     most: int
 
-    def page_of(self, jobs: Iterable[Job]) -> dict[str, Any]:
-        """Return one page, the newest job first; it holds the jobs themselves."""
-        chosen = [job for job in reversed(list(jobs)) if self._shows(job)]
+    def page_of(self, pool: EnginePool) -> tuple[Sequence[Job], dict[str, Any]]:
+        """Return the jobs of one page, the newest first, and what it tells beside them."""
         if self.limit < 0:
-            return cut_page(chosen, self.most, 0) | {"limit": -1, "offset": -1}
-        return cut_page(chosen, min(self.limit, self.most), max(self.offset, 0))
+            jobs, total = self._jobs_in(pool, 0, self.most)
+            return jobs, {"totalCount": total, "limit": -1, "offset": -1}
+        limit, offset = min(self.limit, self.most), max(self.offset, 0)
+        jobs, total = self._jobs_in(pool, offset, limit)
+        return jobs, {"totalCount": total, "limit": limit, "offset": offset}
+
+    def _jobs_in(self, pool: EnginePool, offset: int, limit: int) -> tuple[Sequence[Job], int]:
+        group = _GROUPS.get(self.states)
+        if group is not None and (self.repository, self.workspace, self.user, self.source_type) == (None,) * 4:
+            return pool.page(group, offset, limit)
+        chosen = [job for job in reversed(pool.jobs) if self._shows(job)]
+        return chosen[offset : offset + limit], len(chosen)
 
     def _shows(self, job: Job) -> bool:
         repository, _, workspace = job.flow.rpartition("/")

@@ -43,6 +43,11 @@ def job_record(
     job: Job, workspace: Workspace, quirks: Quirks, download_url: str | None, now: datetime
 ) -> dict[str, Any]:
     """Describe a job in any state (`GET /jobs/{id}`)."""
+    return steady_record(job, workspace, quirks, download_url) | moving_fields(job, quirks, now)
+
+
+def steady_record(job: Job, workspace: Workspace, quirks: Quirks, download_url: str | None) -> dict[str, Any]:
+    """Describe a job but for what changes while it runs."""
     record = {
         "id": job.id,
         "description": notes_of(job).description,
@@ -56,7 +61,6 @@ def job_record(
         "runtimeUserID": USER_ID,
         "warningCount": job.behaviour.warnings if job.state.is_final else 0,
         "errorCount": job.behaviour.errors if job.state.is_final else 0,
-        **_effort(job, now),
     }
     if quirks.record_message == "shown" and job.state.is_final:
         record["statusMessage"] = end_message(job)
@@ -69,7 +73,8 @@ def _record_word(job: Job, quirks: Quirks) -> str:
     return word(job.state, quirks)
 
 
-def _effort(job: Job, now: datetime) -> dict[str, Any]:
+def moving_fields(job: Job, _: Quirks, now: datetime) -> dict[str, Any]:
+    """Describe what changes of a job while it runs."""
     cost = effort(job, now)
     return {
         "elapsedTime": cost.elapsed,

@@ -11,13 +11,14 @@ from flowrunner.simulator.fme_http import VALIDATION_FAILED, ApiError, are_texts
 from flowrunner.simulator.fme_jobs import JobNotes, Order, engine_name
 from flowrunner.simulator.fme_v4_bodies import WORDS
 from flowrunner.simulator.fme_world import USER_ID
+from flowrunner.simulator.roll import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from starlette.datastructures import QueryParams
 
-    from flowrunner.simulator.engine import Job
+    from flowrunner.simulator.engine import EnginePool, Job
     from flowrunner.simulator.quirks import Quirks
 
 _LONGEST_LIFE = 86400
@@ -106,7 +107,22 @@ class Listing:
     limit: int
     offset: int
 
-    def select(self, jobs: Iterable[Job]) -> list[Job]:
+    def page_of(self, pool: EnginePool) -> tuple[Sequence[Job], int]:
+        """Return the jobs of the page, and how many there are in all."""
+        group = self._group()
+        if group is not None:
+            return pool.page(group, self.offset, self.limit)
+        chosen = self._select(pool.jobs)
+        return chosen[self.offset : self.offset + self.limit], len(chosen)
+
+    def _group(self) -> Group | None:
+        """Return the group that the server keeps in order, if it is the one that is asked for."""
+        if any((self.repository, self.workspace, self.queue, self.engine, self.user_id)):
+            return None
+        words = frozenset(WORDS[state] for state in self.states)
+        return _GROUPS.get((words, self.sort))
+
+    def _select(self, jobs: Iterable[Job]) -> list[Job]:
         """Pick and order jobs: the newest first unless another order was asked for."""
         chosen = [job for job in reversed(list(jobs)) if self._shows(job)]
         if self.sort is None:
@@ -131,6 +147,12 @@ _SORT_KEYS: dict[str, Callable[[Job], Any]] = {
     "timeFinished": lambda job: job.finished_at or job.submitted_at,
     "timeStarted": lambda job: job.started_at or job.submitted_at,
     "status": lambda job: WORDS[job.state],
+}
+_GROUPS = {
+    (_ACTIVE | _COMPLETED, None): Group.ALL,
+    (_ACTIVE, None): Group.LIVE,
+    (_COMPLETED, None): Group.ENDED,
+    (_COMPLETED, "timeFinished_desc"): Group.LAST_ENDED,
 }
 _SORTS = frozenset(f"{key}_{direction}" for key in _SORT_KEYS for direction in ("asc", "desc"))
 

@@ -14,8 +14,11 @@ from flowrunner.simulator.fme_builds import Api, apis_of
 from flowrunner.simulator.fme_resources import Resources
 from flowrunner.simulator.fme_workspaces import Catalogue, Workspace
 from flowrunner.simulator.quirks import Quirks
+from flowrunner.simulator.written import Written
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flowrunner.simulator.engine import Job
     from flowrunner.simulator.fme_jobs import Order
 
@@ -39,6 +42,7 @@ class FmeWorld:
         fixed_apis: The versions of the API it has, whatever its build; None if the build decides.
         live: Whether it says that it lives.
         ready: Whether it says that it can work.
+        written: What each API wrote of jobs in lists.
     """
 
     pool: EnginePool
@@ -52,6 +56,7 @@ class FmeWorld:
     fixed_apis: frozenset[Api] | None = None
     live: bool = True
     ready: bool = True
+    written: Mapping[Api, Written[bytes]] = field(init=False, factory=lambda: {"v3": Written(), "v4": Written()})
 
     def __attrs_post_init__(self) -> None:
         self.resources = Resources(self.pool.clock)

@@ -58,8 +58,11 @@ class InVisionWorld:
     def find_run(self, flow: DataFlow, run_id: str) -> Job | None:
         """Return the run of a Data Flow that has an id; None if there is none, or no longer."""
         number = number_of(_RUN, run_id)
-        jobs = [] if number is None else [job for job in self.pool.jobs if job.id == number and job.flow == flow.id]
-        return next((job for job in jobs if self.pool.is_kept(job, self.quirks.kept_for)), None)
+        try:
+            job = self.pool.job(-1 if number is None else number)
+        except KeyError:
+            return None
+        return job if job.flow == flow.id and self.pool.is_kept(job, self.quirks.kept_for) else None
 
 
 def run_id(job: Job) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -11,20 +12,25 @@ from flowrunner.simulator import smart_flows_bodies as bodies
 from flowrunner.simulator.clock import later
 from flowrunner.simulator.refusals import Refusal
 from flowrunner.simulator.request_body import KEPT
+from flowrunner.simulator.roll import Group
 from flowrunner.simulator.sent_input import UnreadableError, read_input
 from flowrunner.simulator.smart_flows_accounts import DELETE, EXECUTE, READ_ALL
-from flowrunner.simulator.smart_flows_filter import Dialect, FilterError, read_filter
+from flowrunner.simulator.smart_flows_filter import Dialect, FilterError, keys_in, read_filter
 from flowrunner.simulator.smart_flows_flows import ChooseFlow, SmartFlowId
-from flowrunner.simulator.smart_flows_lists import list_page
+from flowrunner.simulator.smart_flows_lists import list_page, place_in, written_page
 from flowrunner.simulator.smart_flows_statistics import PERIODS, statistics
-from flowrunner.simulator.smart_flows_status import next_step_at, sight_of, words_of
+from flowrunner.simulator.smart_flows_status import final_words, live_words, next_step_at, sight_of, words_of
 from flowrunner.simulator.smart_flows_world import ExecutionNotes, execution_id, notes_of
 from flowrunner.simulator.waiting import wait_for
+from flowrunner.simulator.written import to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flowrunner.simulator.engine import Job
     from flowrunner.simulator.sent_input import Input
     from flowrunner.simulator.smart_flows_calls import Call, Handler
+    from flowrunner.simulator.smart_flows_filter import Test
     from flowrunner.simulator.smart_flows_flows import SmartFlow
     from flowrunner.simulator.smart_flows_status import Sight
 
@@ -272,7 +278,7 @@ def _cancelled(call: Call, job: Job) -> Response:
 
 
 async def _list(call: Call) -> Response:
-    return list_page(_listed(call), call.query, call.quirks)
+    return _page_at_hand(call, _ALL_ORDERS) or list_page(_listed(call), call.query, call.quirks)
 
 
 async def _list_of_flow(call: Call) -> Response:
@@ -284,17 +290,23 @@ async def _list_of_flow(call: Call) -> Response:
 async def _filter(call: Call) -> Response:
     if isinstance(call.quirks.filters, int):
         raise Refusal(call.quirks.filters, "Request method 'POST' not supported")
-    return list_page(await _chosen_by_filter(call), call.query, call.quirks)
+    passes, node = await _read_filter(call)
+    orders = _orders_of(call, passes) if keys_in(node) == {"status"} and call.quirks.filters != "ignored" else {}
+    return _page_at_hand(call, orders) or list_page(_passing(call, passes), call.query, call.quirks)
 
 
-async def _chosen_by_filter(call: Call) -> list[dict[str, Any]]:
-    """Return those that the caller may see and that pass the filter in the body."""
+async def _read_filter(call: Call) -> tuple[Test, dict[str, Any]]:
     words = words_of(call.quirks) if call.quirks.filter_words == "known" else None
     dialect = Dialect(equals=call.quirks.equals_operator == "accept", words=words)
+    node = await call.object()
     try:
-        passes = read_filter(await call.object(), dialect)
+        return read_filter(node, dialect), node
     except FilterError as error:
         raise Refusal(call.quirks.bad_input, str(error)) from None
+
+
+def _passing(call: Call, passes: Test) -> list[dict[str, Any]]:
+    """Return those that the caller may see and that pass a filter."""
     return [item for item in _listed(call) if call.quirks.filters == "ignored" or passes(item)]
 
 
@@ -302,14 +314,59 @@ async def _statistics(call: Call) -> Response:
     by = call.query.get("groupTimeBy", "Day")
     if by not in PERIODS:
         raise Refusal(call.quirks.bad_input, f"There is no period {by}.")
-    return JSONResponse(statistics(await _chosen_by_filter(call), by))
+    passes, _ = await _read_filter(call)
+    return JSONResponse(statistics(_passing(call, passes), by))
 
 
 def _listed(call: Call) -> list[dict[str, Any]]:
     """Return all that the caller may see, the newest first (assumed)."""
-    state = call.quirks.list_state == "present"
-    jobs = reversed(call.world.executions())
-    return [bodies.execution(call.world, job, state=state) for job in jobs if call.sees(job)]
+    jobs = [job for job in reversed(call.world.executions()) if call.sees(job)]
+    if call.quirks.list_state == "present":
+        return [bodies.execution(call.world, job) for job in jobs]
+    return [_written(call, job)[0] for job in jobs]
+
+
+def _written(call: Call, job: Job) -> tuple[dict[str, Any], bytes]:
+    """Return an execution without its state, which changes only if the job does."""
+    world = call.world
+
+    def write() -> tuple[dict[str, Any], bytes]:
+        item = bodies.execution(world, job, state=False)
+        return item, to_json(item)
+
+    return world.written.of(job, (world.flow_of(job), world.quirks), write)
+
+
+# Pages that need no look at all there is: who follows ten thousand executions reads no others
+
+
+_ALL_ORDERS: Mapping[tuple[str, ...], Group] = {(): Group.ALL, ("createdAt,desc",): Group.ALL}
+_LIVE_ORDERS: Mapping[tuple[str, ...], Group] = {(): Group.LIVE, ("createdAt,desc",): Group.LIVE}
+_ENDED_ORDERS: Mapping[tuple[str, ...], Group] = {
+    (): Group.ENDED,
+    ("createdAt,desc",): Group.ENDED,
+    ("modifiedAt,desc",): Group.LAST_ENDED,
+}
+"""The groups that the server keeps in order, by the `sort` of a query."""
+
+
+def _orders_of(call: Call, passes: Test) -> Mapping[tuple[str, ...], Group]:
+    """Return the orders of what passes a filter that looks at the status alone; none if it is no whole group."""
+    live, final = live_words(call.quirks), final_words(call.quirks)
+    passing = {word for word in live | final if passes({"status": word})}
+    if live & final:
+        return {}
+    return _LIVE_ORDERS if passing == live else _ENDED_ORDERS if passing == final else {}
+
+
+def _page_at_hand(call: Call, orders: Mapping[tuple[str, ...], Group]) -> Response | None:
+    """Answer with a page of a group that is kept in order; None if another is asked for, or not all may be shown."""
+    group = orders.get(tuple(call.query.getlist("sort")))
+    all_shown = not call.access.only_own and call.quirks.executions_kept_for == inf
+    if group is None or not all_shown or call.quirks.list_state == "present" or call.query.get("filter"):
+        return None
+    jobs, total = call.world.pool.page(group, *place_in(call.query, call.quirks))
+    return written_page((_written(call, job)[1] for job in jobs), total, call.quirks)
 
 
 ROUTES: tuple[tuple[str, str, str, Handler], ...] = (

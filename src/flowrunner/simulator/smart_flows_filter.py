@@ -59,6 +59,13 @@ def read_filter(node: Any, dialect: Dialect = _USUAL) -> Test:
     raise FilterError("A node of a filter is a group or a condition.")
 
 
+def keys_in(node: Any) -> set[str]:
+    """Return what a filter that can be read looks at."""
+    if "condition" in node:
+        return {node["condition"]["key"]}
+    return set().union(*map(keys_in, node.get("group", {}).get("nodes", [])))
+
+
 def _read_group(group: Mapping[str, Any], dialect: Dialect) -> Test:
     nodes, how = group.get("nodes"), {"and": all, "or": any}.get(str(group.get("type")).lower())
     if how is None or not isinstance(nodes, list):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from flowrunner.simulator.refusals import Refusal
 from flowrunner.simulator.smart_flows_filter import value_at
+from flowrunner.simulator.written import list_of, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,14 +26,25 @@ def list_page(items: Items, query: QueryParams, quirks: SmartFlowsQuirks) -> Res
     Raises:
         Refusal: The query names a property that nothing has.
     """
-    chosen = [item for item in items if _contains(item, _read_filter(query, items))]
+    parts = _read_filter(query, items)
+    chosen = [item for item in items if _contains(item, parts)]
     for key, descends in reversed(_read_sort(query, items)):
         chosen.sort(key=lambda item, key=key: str(value_at(item, key)).casefold(), reverse=descends)  # type: ignore[misc]
+    begin, size = place_in(query, quirks)
+    return written_page(map(to_json, chosen[begin : begin + size]), len(chosen), quirks)
+
+
+def place_in(query: QueryParams, quirks: SmartFlowsQuirks) -> tuple[int, int]:
+    """Return where the page that a query asks for begins, and how many items it may have."""
     page, most = {"page": ("page", "size"), "pageNumber": ("pageNumber", "pageSize")}[quirks.page_names]
     size = min(_whole(query.get(most), 20, 1), quirks.largest_page)
-    begin = _whole(query.get(page), 0, 0) * size
-    headers = {"X-Total-Count": str(len(chosen))} if quirks.total == "header" else {}
-    return JSONResponse(chosen[begin : begin + size], headers=headers)
+    return _whole(query.get(page), 0, 0) * size, size
+
+
+def written_page(items: Iterable[bytes], total: int, quirks: SmartFlowsQuirks) -> Response:
+    """Answer with a page of items that are written already."""
+    headers = {"X-Total-Count": str(total)} if quirks.total == "header" else {}
+    return Response(list_of(items), headers=headers, media_type="application/json")
 
 
 def _whole(text: str | None, default: int, least: int) -> int:

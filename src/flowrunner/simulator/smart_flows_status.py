@@ -38,7 +38,8 @@ _MESSAGES = {
     "Canceled": "The execution was canceled.",
     "Interrupted": "The execution was interrupted: it ran too long.",
 }
-_ALL = ("Running", *_MESSAGES)
+_FINAL = frozenset({"Success", "Warning", "Error", "Canceled", "Interrupted"})
+_LIVE = frozenset({"Running", *_MESSAGES}) - _FINAL
 _STABLE = _MESSAGES.keys() - {"Queued"}
 
 # So that a step counts as done at the very moment it is, whatever the rounding to microseconds.
@@ -70,7 +71,17 @@ def shown_word(plain: str, quirks: SmartFlowsQuirks) -> str:
 
 def words_of(quirks: SmartFlowsQuirks) -> frozenset[str]:
     """Return every status there is on this server, as it spells it."""
-    return frozenset(shown_word(plain, quirks) for plain in _ALL if plain != "Warning" or quirks.warning == "present")
+    return live_words(quirks) | final_words(quirks)
+
+
+def live_words(quirks: SmartFlowsQuirks) -> frozenset[str]:
+    """Return those of an execution that goes on."""
+    return frozenset(shown_word(plain, quirks) for plain in _LIVE)
+
+
+def final_words(quirks: SmartFlowsQuirks) -> frozenset[str]:
+    """Return those of one that has ended."""
+    return frozenset(shown_word(plain, quirks) for plain in _FINAL if plain != "Warning" or quirks.warning == "present")
 
 
 @frozen

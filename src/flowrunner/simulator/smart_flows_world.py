@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import define, evolve, field, frozen
@@ -12,6 +13,7 @@ from flowrunner.simulator.smart_flows_accounts import ADMIN, Accounts
 from flowrunner.simulator.smart_flows_flows import SMART_FLOWS, Ask, AwaitCallback, ChooseFlow, SmartFlow
 from flowrunner.simulator.smart_flows_output import Output, make_output
 from flowrunner.simulator.smart_flows_quirks import SmartFlowsQuirks
+from flowrunner.simulator.written import Written
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -83,6 +85,7 @@ class SmartFlowsWorld:
         flows: What can be started, by id.
         accounts: Its users, and what opens it besides the first key.
         asked_at: When it was asked of late.
+        written: What it wrote of executions in lists: each as a value and as text.
         drafts: The answers that were saved and not given, by execution and the number of the question.
     """
 
@@ -91,7 +94,8 @@ class SmartFlowsWorld:
     quirks: SmartFlowsQuirks = field(factory=SmartFlowsQuirks)
     flows: dict[str, SmartFlow] = field(init=False, factory=dict)
     accounts: Accounts = field(init=False)
-    asked_at: list[datetime] = field(init=False, factory=list)
+    asked_at: deque[datetime] = field(init=False, factory=deque)
+    written: Written[tuple[dict[str, Any], bytes]] = field(init=False, factory=Written)
     drafts: dict[tuple[int, int], dict[str, Any]] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -156,7 +160,11 @@ class SmartFlowsWorld:
         return make_output(blocks, records_of(job), self.quirks, lambda document: document_id(job, document))
 
     def _find(self, number: int | None) -> Job | None:
-        return next((job for job in self.executions() if job.id == number), None)
+        try:
+            job = self.pool.job(-1 if number is None else number)
+        except KeyError:
+            return None
+        return job if self.pool.is_kept(job, self.quirks.executions_kept_for) else None
 
 
 def records_of(job: Job) -> int:

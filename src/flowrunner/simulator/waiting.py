@@ -59,7 +59,7 @@ async def wait_for(
             job = pool.job(job_id)
             if is_there(job) or (until is not None and pool.clock.now() >= until):
                 return job
-            await _rest(rung, pool.clock, [until, pool.next_change(), next_sight(job)])
+            await _rest(rung, pool.clock, [until, pool.next_change(job), next_sight(job)])
 
 
 async def sleep_until(clock: Clock, until: datetime | None) -> None:

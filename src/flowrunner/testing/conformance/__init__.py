@@ -22,6 +22,7 @@ from flowrunner.testing.conformance._class import ClassRules
 from flowrunner.testing.conformance._credentials import CredentialRules
 from flowrunner.testing.conformance._following import FollowingRules
 from flowrunner.testing.conformance._listing import ListingRules
+from flowrunner.testing.conformance._many import ManyRules
 from flowrunner.testing.conformance._observing import ObservingRules
 from flowrunner.testing.conformance._plans import PlanRules
 from flowrunner.testing.conformance._results import ResultRules
@@ -53,6 +54,7 @@ class BackendConformance(
     ListingRules,
     CapabilityRules,
     CredentialRules,
+    ManyRules,
 ):
     """All rules. A test whose rule does not apply to the backend is skipped, with the reason.
 

@@ -19,6 +19,11 @@ class CapabilityRules(Scenario):
         for capability in self.backend.capabilities:
             for name in OPERATIONS.get(capability, ()):
                 holds("9.1", self._defines(name), f"{capability.name} is announced and {name}() is not defined")
+        lists = self._defines("observe_many") or Capability.LIST_RUNS in self.backend.capabilities
+        bulk = Capability.BULK in self.backend.capabilities
+        holds(
+            "9.1", lists or not bulk, "BULK is announced, and neither is observe_many() defined nor LIST_RUNS announced"
+        )
 
     @proves("9.2")
     def test_9_2_what_is_there_is_announced(self) -> None:
@@ -27,6 +32,8 @@ class CapabilityRules(Scenario):
             defined = [name for name in names if self._defines(name) and name != "result"]
             announced = capability in self.backend.capabilities
             holds("9.2", announced or not defined, f"{defined} is defined and {capability.name} is not announced")
+        bulk = Capability.BULK in self.backend.capabilities
+        holds("9.2", bulk or not self._defines("observe_many"), "observe_many() is defined and BULK is not announced")
 
     def _defines(self, name: str) -> bool:
         return getattr(self.backend, name) is not getattr(Backend, name)

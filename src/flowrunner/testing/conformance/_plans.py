@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
     from flowrunner.testing.conformance.world import World
 
-NAMES: Final = ("prepare", "submit", "observe", *sorted({name for names in OPERATIONS.values() for name in names}))
+NAMES: Final = (
+    "prepare",
+    "submit",
+    "observe",
+    "observe_many",
+    *sorted({name for names in OPERATIONS.values() for name in names}),
+)
 """The operations of a backend, each of which gives a plan."""
 
 BLOCKING: Final = frozenset({
@@ -93,6 +99,8 @@ class PlanRules(Scenario):
             told.append(list(run.logs()))
         if Capability.LIST_RUNS in can:
             told.append([(names.get(each.id, each.id), each.status.state) for each in self.runs_of(client)])
+        if watching is not None and Capability.BULK in can:
+            told.extend(len(self.page_of_many(client, ended=ended).items) for ended in (False, True))
         if Capability.LIST_FLOWS in can:
             told.append([each.flow for each in client.flows()])
         if Capability.HEALTH in can:
@@ -106,7 +114,7 @@ def _checking(check: Callable[[str, Any], Any]) -> Callable[[Any], None]:
     def watch(backend: Any) -> None:
         for name in NAMES:
             operation = getattr(backend, name)
-            setattr(backend, name, lambda *args, _op=operation, _name=name: check(_name, _op(*args)))
+            setattr(backend, name, lambda *a, _op=operation, _name=name, **kw: check(_name, _op(*a, **kw)))
 
     return watch
 

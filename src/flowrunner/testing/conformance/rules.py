@@ -21,6 +21,7 @@ SECTIONS: Final[Mapping[int, str]] = MappingProxyType({
     8: "Listing",
     9: "Capabilities",
     10: "Credentials",
+    11: "Many at once",
 })  # fmt: skip
 
 RULES: Final[Mapping[str, str]] = MappingProxyType({
@@ -90,5 +91,10 @@ RULES: Final[Mapping[str, str]] = MappingProxyType({
             "vendor repeats it",
     "10.3": "a redirect is not followed",
     "10.4": "a credential that was refused is renewed once, and the request sent again with the new one",
+    "11.1": "with BULK, the pages of what goes on show every run that goes on once, and none that has ended",
+    "11.2": "with BULK, the pages of what has ended show every run that has once, newest first, and none that goes on",
+    "11.3": "with BULK, pages come to an end: after a last one that is full, and where there is nothing",
+    "11.4": "with BULK, a sighting has the word that a look at its run shows, and its message and progress, or none",
+    "11.5": "with BULK, reading a sighting asks nobody; it says what it showed, and what a look says, or less",
 })  # fmt: skip
 """What each rule says, in the order of their numbers."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import pytest
 
 from flowrunner import registry
+from flowrunner.drive import drive
 from flowrunner.enums import RunState
 from flowrunner.errors import ConfigError
 from flowrunner.models import SubmitOptions
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from flowrunner.backend import Backend, Capability
+    from flowrunner.backend import Backend, Capability, Sighting
+    from flowrunner.plans import Page, Plan
     from flowrunner.testing.conformance.server import ScriptedServer
 
 __all__ = ["LIVE", "Scenario", "apart"]
@@ -124,6 +127,14 @@ class Scenario:
         """The listing of a client; of the flow that the tests run, where the vendor lists those of one flow only."""
         flow = {"flow": self.server.flow} if self.lists_one_flow else {}
         return client.runs(**{**flow, **arguments})
+
+    def page_of_many(self, client: Any, *, ended: bool, cursor: Any = None) -> Page[Sighting]:
+        """A page of many runs, as the backend of a `Client` has it."""
+        return self.played(client, lambda backend: backend.observe_many(ended=ended, cursor=cursor))
+
+    def played(self, client: Any, plan: Callable[[Backend], Plan[T]]) -> T:
+        """What a plan of the backend of a `Client` returns, carried out without what the client makes of it."""
+        return drive(plan(client._backend), partial(client._send, {}))  # noqa: SLF001 - the suite may look inside
 
     # Ways to a run
 
