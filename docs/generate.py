@@ -1,12 +1,13 @@
 """Write the parts of the reference that follow from the code, so that they cannot say anything else.
 
 Run `python docs/generate.py` after changing a table; a test fails until that is done. What stands between
-`<!-- generated: NAME -->` and `<!-- end -->` in a page is replaced.
+`<!-- generated: NAME -->` and `<!-- end -->` in a page is replaced; the files in `SCHEMAS` are written anew.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from enum import Enum
 from pathlib import Path
@@ -17,6 +18,8 @@ from attrs import NOTHING, fields
 from flowrunner import errors, registry
 from flowrunner.backend import OPERATIONS, Backend, Capability
 from flowrunner.cli.exit_codes import ExitCode
+from flowrunner.cli.schemas import output_schema
+from flowrunner.config.schema import schema
 from flowrunner.config.settings import declared
 from flowrunner.enums import RunState
 from flowrunner.retries import FAILURES, TABLE, Action, Failure, RequestKind
@@ -283,6 +286,15 @@ PARTS = {
 }
 
 
+SCHEMAS = {"flowrunner.schema.json": schema, "output.schema.json": output_schema}
+"""The JSON Schemas in the reference: of the configuration file, and of what `--json` prints."""
+
+
+def schema_file(name: str) -> str:
+    """A JSON Schema as its file has it."""
+    return json.dumps(SCHEMAS[name](), indent=2) + "\n"
+
+
 def filled(text: str) -> str:
     """A page with its generated parts as the code has them now."""
     pattern = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -292,3 +304,5 @@ def filled(text: str) -> str:
 if __name__ == "__main__":
     for page in sorted(DOCS.rglob("*.md")):
         page.write_text(filled(page.read_text()))
+    for name in SCHEMAS:
+        (DOCS / "reference" / name).write_text(schema_file(name))

@@ -29,3 +29,9 @@ def test_every_part_stands_somewhere(generate):
     """No part is written that no page has, and no page asks for one that is not written."""
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert all(f"<!-- generated: {name} -->" in text for name in generate.PARTS)
+
+
+@pytest.mark.parametrize("name", ["flowrunner.schema.json", "output.schema.json"])
+def test_the_schemas_are_up_to_date(generate, name):
+    """They are as the code has them now; else run `python docs/generate.py`."""
+    assert (DOCS / "reference" / name).read_text(encoding="utf-8") == generate.schema_file(name)

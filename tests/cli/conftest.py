@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import pytest
 from attrs import frozen
 from click.testing import CliRunner
 
 from flowrunner.cli.app import app
+from flowrunner.cli.schemas import output_schema
 from flowrunner.simulator import Behaviour, RealClock, Simulator, Workspace
 
 FLOW = "Demo/work.fmw"
@@ -79,6 +81,26 @@ def cli(config):
         ended = CliRunner().invoke(app, list(map(str, arguments)), prog_name="flowrunner", env=env)
         if ended.exception and not isinstance(ended.exception, SystemExit):
             raise ended.exception
+        if "--json" in arguments:
+            assert_documented(arguments[0], ended.stdout)
         return Ended(ended.exit_code, ended.stdout, ended.stderr)
 
     return run
+
+
+def assert_documented(command, stdout):
+    """Each line is as the published schema has it, and has no key that it has not."""
+    schema = closed(output_schema())
+    schema["anyOf"] = [{"$ref": f"#/$defs/flowrunner-{command}"}]
+    for line in stdout.splitlines():
+        jsonschema.validate(json.loads(line), schema, jsonschema.Draft202012Validator)
+
+
+def closed(schema):
+    """The schema, refusing keys that it does not name, where it names any."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    names = {"additionalProperties": False} if "properties" in schema and "required" in schema else {}
+    return {**{key: closed(value) for key, value in schema.items()}, **names}

@@ -18,7 +18,7 @@ from flowrunner import (
     RunStatus,
     WaitReason,
 )
-from flowrunner.cli.following import follow_to_end
+from flowrunner.cli.following import _LiveLine, follow_to_end
 from flowrunner.cli.output import Output
 
 REF = RunRef("sim", "fme-flow-v4", "Demo/work.fmw", "1")
@@ -31,7 +31,7 @@ PAUSED = RunStatus(state=RunState.WAITING, reason=WaitReason.PAUSED)
 class Played:
     """A run whose changes are given, and whose wait raises what is given; it notes how often it was watched."""
 
-    ref, id, flow = REF, REF.id, REF.flow
+    ref, id, flow, history = REF, REF.id, REF.flow, ()
 
     def __init__(self, error, *changes, first=QUEUED):
         self.error, self.changes, self.status, self.watched = error, changes, first, 0
@@ -101,3 +101,16 @@ def test_changes_show_all_that_is_known():
     _, _, messages = follow(Played(AuthenticationError("no"), status), as_json=False)
 
     assert "running (PULLED), attempt 2, 40%: reading roads" in messages
+
+
+@pytest.mark.parametrize(
+    ("progress", "drawn"),
+    [(None, ""), (0.0, "─" * 20), (0.5, "━" * 10 + "─" * 10), (1.0, "━" * 20)],
+)
+def test_a_live_line_has_a_bar_where_the_vendor_tells(progress, drawn):
+    """Beside state, percentage, message and elapsed time."""
+    line = _LiveLine()
+    line.show(RunStatus(state=RunState.RUNNING, progress=progress, message="half way"))
+    shown = line.__rich__().plain
+    assert " ".join(shown.split()[2:]).startswith(f"{drawn} running".strip())
+    assert shown.endswith(": half way")

@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flowrunner import RunState, RunStatus
-from flowrunner.cli.timeline import Axis, axis_of, length_of, moments_of
+from flowrunner.cli import timeline
+from flowrunner.cli.output import Output
+from flowrunner.cli.timeline import Axis, axis_of, length_of, moments_of, picture, show_picture, told_by
+from flowrunner.cli.timeline import moments as moments_of_run
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -60,3 +63,37 @@ def test_moments_are_what_was_observed():
 
     assert moments_of(history) == moments(queued=1)
     assert (length_of(moments(queued=1, failed=3.5)), length_of(())) == (2.5, None)
+
+
+QUEUED, RUNNING = (RunStatus(state=state, observed_at=at(1)) for state in (RunState.QUEUED, RunState.RUNNING))
+ENDED = RunStatus(
+    state=RunState.FAILED, queued_at=at(0), started_at=at(2), finished_at=at(9), observed_at=at(20)
+)  # fmt: skip
+
+
+def test_what_the_vendor_tells_is_the_history_of_what_nobody_saw():
+    """A run that had ended before the first look; else what was seen counts."""
+    assert told_by(ENDED) == moments(queued=0, running=2, failed=9)
+    assert moments_of_run([RunStatus(), ENDED], ENDED) == told_by(ENDED)
+    assert moments_of_run([QUEUED, ENDED], ENDED) == moments(queued=1, failed=20)
+    bare = RunStatus(state=RunState.FAILED, observed_at=at(1))
+    assert moments_of_run([bare], bare) == moments(failed=1)
+
+
+def test_a_picture_fits_its_width():
+    """Labels, signs and the word of the end; a narrow terminal has fewer slices; nothing seen is no picture."""
+    runs = {"a": moments(queued=0, running=5, succeeded=10), "long name": moments(running=0, cancelled=10)}
+    for width in (80, 40):
+        lines = list(picture(runs, width))
+        assert [line.split()[0] for line in lines] == ["a", "long", "0", "."]
+        assert all(len(line) <= width for line in lines[:3])
+    assert next(picture({"": moments(queued=0, running=5, succeeded=10)}, 80)).startswith(".")
+    assert list(picture({"a": ()}, 80)) == list(picture({"a": moments(succeeded=1)}, 80)) == list(picture({}, 80)) == []
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_picture_is_for_people(monkeypatch, capsys, is_terminal):
+    """A log has no use for it."""
+    monkeypatch.setattr(timeline.sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    show_picture({"a": moments(queued=0, succeeded=10)}, Output())
+    assert ("queued" in capsys.readouterr().err) == is_terminal

@@ -1,4 +1,4 @@
-"""The command line: `flowrunner run`, `status`, `wait`, `cancel`, `simulate` and `demo`.
+"""The command line: `flowrunner run`, `watch`, `init`, `doctor` and others, see `app.COMMANDS`.
 
 `main` stands here, since it has to work where the extra `flowrunner[cli]` is not installed, and has to answer
 `--version` before anything is imported. One module per command, each with a `command`; `app` finds them. What they

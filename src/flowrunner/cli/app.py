@@ -18,8 +18,13 @@ COMMANDS: Final = {
     "wait": "Follow a run to its end.",
     "cancel": "Ask the vendor to cancel a run.",
     "recover": "Find the runs that were started here and not seen to end.",
+    "watch": "Follow several runs at once, live.",
+    "init": "Configure a connection: ask, check, write.",
+    "connections": "List the configured connections, and explain their settings.",
+    "doctor": "Check configuration, servers and surroundings, and say what to do.",
     "backends": "List the backends there are.",
     "simulate": "Serve a simulated vendor on the loopback interface.",
+    "completion": "Print the script that lets a shell complete.",
     "demo": "Watch real runs on simulated vendors, for a few seconds.",
 }
 """The subcommands and their summaries; each is `command` in the module of its name."""

@@ -8,16 +8,15 @@ import click
 from attrs import asdict, frozen
 
 from flowrunner import registry
+from flowrunner.cli.completing import backend_names
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.cli.options import json_option
 from flowrunner.cli.outcome import end, reporting
-from flowrunner.cli.output import Output, one_line
+from flowrunner.cli.output import Output
 from flowrunner.errors import BackendLoadError, UnknownBackend
 from flowrunner.nearmiss import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from flowrunner.registry import Offer
 
 __all__ = ["command"]
@@ -60,7 +59,14 @@ class Checked:
 
 
 @click.command("backends", help=_HELP, short_help="List the backends there are.")
-@click.option("--check", is_flag=False, flag_value=_EVERY, metavar="[NAME]", help="Load them, or the one of this name.")
+@click.option(
+    "--check",
+    is_flag=False,
+    flag_value=_EVERY,
+    metavar="[NAME]",
+    shell_complete=backend_names,
+    help="Load them, or the one of this name.",
+)
 @json_option
 def command(*, check: str | None, as_json: bool) -> None:
     """See `_HELP`."""
@@ -100,13 +106,13 @@ def _checked(offer: Offer) -> Checked:
 
 
 def _list(offers: list[Offer], output: Output) -> None:
-    _rows(output, ((offer.name, offer.distribution, offer.state) for offer in offers))
+    output.rows((offer.name, offer.distribution, offer.state) for offer in offers)
     for offer in offers:
         output.record(asdict(offer))
 
 
 def _tell(checked: list[Checked], output: Output) -> None:
-    _rows(output, ((each.offer.name, each.offer.distribution, _outcome(each)) for each in checked))
+    output.rows((each.offer.name, each.offer.distribution, _outcome(each)) for each in checked)
     for each in checked:
         output.record(_object(each))
 
@@ -123,12 +129,3 @@ def _object(checked: Checked) -> dict[str, Any]:
     works = checked.problem is None
     capabilities = list(checked.capabilities) if works else None
     return {**asdict(checked.offer), "problem": checked.problem, "capabilities": capabilities}
-
-
-def _rows(output: Output, rows: Iterable[tuple[str, str, str]]) -> None:
-    """Write rows, aligned; what they say is from outside."""
-    table = [tuple(map(one_line, row)) for row in rows]
-    names = max(len(name) for name, _, _ in table)
-    distributions = max(len(distribution) for _, distribution, _ in table)
-    for name, distribution, state in table:
-        output.data(f"{name:<{names}}  {distribution:<{distributions}}  {state}")

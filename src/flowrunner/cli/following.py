@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from rich.console import Console
 from rich.live import Live
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from flowrunner.cli.outcome import code_of, code_of_state, end, interrupted, next_command, reported
 from flowrunner.cli.output import COLOURS, one_line, run_object, vendor_word
+from flowrunner.cli.timeline import moments, show_picture
 from flowrunner.enums import RunState
 from flowrunner.errors import (
     ContactLost,
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 
     Show = Callable[[RunStatus], None]
 
-__all__ = ["display", "follow_to_end"]
+__all__ = ["ago", "details", "display", "follow_to_end"]
+
+_BAR: Final = 20
+"""Characters of the bar that shows how far a run is."""
 
 
 def follow_to_end(run: Run, *, timeout: float | None, output: Output, config: str | None) -> NoReturn:
@@ -74,6 +78,7 @@ def _awaited(run: Run, timeout: float | None, show: Show) -> RunResult:
 
 def _conclude(run: Run, result: RunResult, output: Output, error: FlowrunnerError | None) -> NoReturn:
     output.result(result)
+    show_picture({"": moments(run.history, result.status)}, output)
     record = {**run_object(run), **result.to_dict()}
     if error is not None:
         for note in getattr(error, "__notes__", ()):
@@ -95,12 +100,12 @@ def _still_known(run: Run, go_on: str) -> tuple[str, ...]:
 def display(output: Output) -> Iterator[Show]:
     """Show how a run stands, on stderr: one live line on a terminal, else a line for each change."""
     console = Console(stderr=True)
-    if console.is_terminal and not console.is_dumb_terminal:
+    if console.is_terminal and not console.is_dumb_terminal and not output.is_quiet:
         with _live(console, output) as show:
             yield show
         return
     started = time.monotonic()
-    yield lambda status: output.say(f"{_ago(started)}  {_plain(status)}")
+    yield lambda status: output.say(f"{ago(started)}  {_plain(status)}")
 
 
 @contextmanager
@@ -124,19 +129,29 @@ class _LiveLine:
         self._shown = Text("looking")
 
     def show(self, status: RunStatus) -> None:
-        self._shown = Text.assemble((str(status.state), COLOURS.get(status.state, "")), _rest(status))
+        colour = COLOURS.get(status.state, "")
+        self._shown = Text.assemble(*_bar(status.progress, colour), (str(status.state), colour), details(status))
 
     def __rich__(self) -> Text:
-        line = Text.assemble((_ago(self._started), "dim"), "  ", self._shown)
+        line = Text.assemble((ago(self._started), "dim"), "  ", self._shown)
         line.no_wrap, line.overflow = True, "ellipsis"
         return line
 
 
+def _bar(progress: float | None, colour: str) -> tuple[tuple[str, str], ...]:
+    """How far the run is, where the vendor tells."""
+    if progress is None:
+        return ()
+    done = round(progress * _BAR)
+    full, empty = "\N{BOX DRAWINGS HEAVY HORIZONTAL}", "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+    return (full * done, colour), (empty * (_BAR - done), "dim"), ("  ", "")
+
+
 def _plain(status: RunStatus) -> str:
-    return f"{status.state}{_rest(status)}"
+    return f"{status.state}{details(status)}"
 
 
-def _rest(status: RunStatus) -> str:
+def details(status: RunStatus) -> str:
     """What there is to say beside the state."""
     word = vendor_word(status)
     parts = (
@@ -148,5 +163,6 @@ def _rest(status: RunStatus) -> str:
     return "".join(parts)
 
 
-def _ago(started: float) -> str:
+def ago(started: float) -> str:
+    """How many seconds have gone by."""
     return f"{time.monotonic() - started:6.1f} s"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
+
+from flowrunner.cli.completing import connection_names
+from flowrunner.cli.output import QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,11 +61,40 @@ def journal_option(command: Decorated) -> Decorated:
     )(command)  # fmt: skip
 
 
+def _quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    ctx.meta[QUIET] = value
+
+
+def _verbose(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    """Show the library's log on stderr until the command ends; it has neither credentials nor values in it."""
+    if value:
+        handler, logger = logging.StreamHandler(), logging.getLogger("flowrunner")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+        level = logger.level
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+
+        def restore() -> None:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+
+        ctx.call_on_close(restore)
+
+
 def json_option(command: Decorated) -> Decorated:
-    """`--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line, for errors too.")(
-        command
-    )
+    """`--json`, and with it `--quiet` and `--verbose`, which need no argument of the command."""
+    for option in (
+        click.option(
+            "-v", "--verbose", is_flag=True, expose_value=False, callback=_verbose, help="Show the log on stderr, too."
+        ),
+        click.option(
+            "-q", "--quiet", is_flag=True, expose_value=False, callback=_quiet,
+            help="Show no messages but errors.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line, for errors too."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
 
 
 def timeout_option(command: Decorated) -> Decorated:
@@ -73,4 +106,6 @@ def timeout_option(command: Decorated) -> Decorated:
 
 def run_arguments(command: Decorated) -> Decorated:
     """`CONNECTION RUN`, or a reference alone."""
-    return click.argument("words", nargs=-1, required=True, metavar="[CONNECTION] RUN")(command)
+    return click.argument(
+        "words", nargs=-1, required=True, metavar="[CONNECTION] RUN", shell_complete=connection_names
+    )(command)

@@ -121,13 +121,13 @@ def reporting(output: Output) -> Iterator[None]:
             yield
     except errors.FlowrunnerError as error:
         reported(error, output)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):  # the latter is how a question ends
         interrupted(output, "Interrupted.")
 
 
 def interrupted(output: Output, message: str, **details: Any) -> NoReturn:
     """Tell that the command was interrupted, and end it."""
-    output.say(message)
+    output.insist(message)
     output.record({"error": "Interrupted", "message": message, "exit_code": int(ExitCode.INTERRUPTED), **details})
     end(ExitCode.INTERRUPTED)
 
@@ -143,9 +143,9 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 
 def reported(error: FlowrunnerError, output: Output, *advice: str) -> NoReturn:
     """Tell of an error, with its notes and what to do, and end the command."""
-    output.say(f"Error: {error}")
+    output.insist(f"Error: {error}")
     for line in (*getattr(error, "__notes__", ()), *_advice(error), *advice):
-        output.say(line)
+        output.insist(line)
     output.record(error_object(error))
     end(code_of(error))
 

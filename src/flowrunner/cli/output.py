@@ -26,7 +26,19 @@ if TYPE_CHECKING:
     from flowrunner.events import Event
     from flowrunner.models import RunResult, RunStatus
 
-__all__ = ["COLOURS", "Output", "clean", "one_line", "run_object", "seconds_between", "seen", "utc", "vendor_word"]
+__all__ = [
+    "COLOURS",
+    "QUIET",
+    "Output",
+    "clean",
+    "is_quiet",
+    "one_line",
+    "run_object",
+    "seconds_between",
+    "seen",
+    "utc",
+    "vendor_word",
+]
 
 COLOURS: Final = {
     RunState.SUCCEEDED: "green",
@@ -38,6 +50,9 @@ COLOURS: Final = {
     RunState.RUNNING: "cyan",
 }
 """The colour of a state, in the names that click and rich share; the others have none."""
+
+QUIET: Final = "flowrunner.quiet"
+"""Where click's context says that `--quiet` was given."""
 
 _AGES: Final = (("days", 2 * 1440, 1440), ("h", 120, 60), ("min", 1, 1))
 """The units in which an age is told: from how many minutes on, and how many minutes each has."""
@@ -95,16 +110,26 @@ class Output:
     Attributes:
         speak: how messages are shown; a live display puts its own way here while it stands.
         has_submitted: whether an event told of a run that was not known to be started.
+        is_quiet: whether only what is insisted on is shown.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self.speak: Callable[[str], None] = _to_stderr
         self.has_submitted = False
+        self.is_quiet = is_quiet()
         self._is_out_of_contact = False
 
     def say(self, message: str) -> None:
-        """Show a message to the person. Lines that begin with two spaces are commands, and never broken."""
+        """Show a message to the person, unless they asked for quiet.
+
+        Lines that begin with two spaces are commands, and never broken.
+        """
+        if not self.is_quiet:
+            self.insist(message)
+
+    def insist(self, message: str) -> None:
+        """Show a message also to who asked for quiet: an error, say."""
         message = clean(message)
         self.speak(_wrapped(message) if sys.stderr.isatty() else message)
 
@@ -117,6 +142,13 @@ class Output:
         """Write an object, if data are JSON."""
         if self.as_json:
             click.echo(json.dumps(record, default=str))
+
+    def rows(self, rows: Iterable[tuple[str, ...]]) -> None:
+        """Write rows, aligned; what they say is from outside."""
+        table = [tuple(map(one_line, row)) for row in rows]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for row in table:
+            self.data("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
     def fields(self, fields: Iterable[tuple[str, str]]) -> None:
         """Write names and values, aligned; those without a value are left out."""
@@ -155,6 +187,12 @@ class Output:
             self.say(f"Odd: {event.description}")
         elif isinstance(event, CheckSkipped):
             self.say(f"Parameters are not checked before: there is no description of the flow ({event.error.message}).")
+
+
+def is_quiet() -> bool:
+    """Whether the command that runs was given `--quiet`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(QUIET))
 
 
 def _to_stderr(message: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowrunner.cli.completing import connection_names
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.cli.options import config_option, journal_option, json_option
 from flowrunner.cli.outcome import command_line, end, reporting
@@ -49,7 +50,7 @@ Examples:
 
 
 @click.command("recover", help=_HELP, short_help="Find the runs that were started here and not seen to end.")
-@click.argument("connection")
+@click.argument("connection", shell_complete=connection_names)
 @click.option("--dismiss", metavar="KEY", help="The submission with this key started nothing: somebody looked.")
 @config_option
 @journal_option

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowrunner.cli.assignments import Assignment, read_assignment, values_of
+from flowrunner.cli.completing import connection_names
 from flowrunner.cli.following import follow_to_end
 from flowrunner.cli.options import Seconds, config_option, journal_option, json_option, timeout_option
 from flowrunner.cli.outcome import command_line, interrupted, reported, reporting
@@ -50,7 +51,7 @@ def _read(ctx: click.Context, param: click.Parameter, arguments: tuple[str, ...]
 
 
 @click.command("run", help=_HELP, short_help="Start a run; with --wait, follow it to its end.")
-@click.argument("connection")
+@click.argument("connection", shell_complete=connection_names)
 @click.argument("flow")
 @click.option(
     "-p", "--parameter", "assignments", callback=_read, multiple=True, metavar="NAME=VALUE",

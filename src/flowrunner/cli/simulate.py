@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowrunner.cli.completing import vendor_names
 from flowrunner.cli.extras import require_simulator
 from flowrunner.cli.options import json_option
 from flowrunner.cli.outcome import reporting
@@ -38,7 +39,7 @@ Examples:
 
 
 @click.command("simulate", help=_HELP, short_help="Serve a simulated vendor on the loopback interface.")
-@click.argument("vendor")
+@click.argument("vendor", shell_complete=vendor_names)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Where to listen; 0, the default, takes a free one."
 )

@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 
     from flowrunner.cli.options import JournalPlace
     from flowrunner.cli.output import Output
-    from flowrunner.client import Client, Run
+    from flowrunner.client import AsyncClient, Client, Run
     from flowrunner.events import Event, OnEvent
 
-__all__ = ["Target", "attached", "connected", "read_target"]
+__all__ = [
+    "Target",
+    "attached",
+    "connected",
+    "read_target",
+    "read_targets",
+    "reference_explained",
+    "reference_of",
+    "warnings_told",
+]
 
 _PREFIX = "flowrunner:"
 
@@ -59,6 +68,28 @@ def read_target(words: tuple[str, ...]) -> Target:
     )
 
 
+def read_targets(words: tuple[str, ...]) -> list[Target]:
+    """Read references, and the ids of one connection, whose name is the first word that is no reference.
+
+    Raises:
+        click.UsageError: no run is named, or an id without a connection.
+        InvalidRequest: a reference cannot be read.
+    """
+    targets: list[Target] = []
+    connection: str | None = None
+    for word in words:
+        if word.startswith(_PREFIX):
+            targets.append(read_target((word,)))
+        elif connection is None:
+            connection = word
+        else:
+            targets.append(Target(connection, word))
+    has_ids = any(not target.is_reference_alone for target in targets)
+    if not targets or (connection is not None and not has_ids):
+        raise click.UsageError(f"Name runs by CONNECTION RUN..., or by references ({_PREFIX}1:...).")
+    return targets
+
+
 @contextmanager
 def connected(
     connection: str,
@@ -80,8 +111,7 @@ def connected(
         on_event: takes the events, instead of `output`.
     """
     on_event = on_event or output.event
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with warnings_told(output):
         try:
             client = connect(connection, config=config, on_event=on_event, journal=journal)
         except JournalError as error:
@@ -90,10 +120,18 @@ def connected(
                 raise
             output.say(f"Warning: this is not written down: {error.message}")
             client = connect(connection, config=config, on_event=on_event)
-    for warning in caught:
-        output.say(f"Warning: {warning.message}")
     with client:
         yield client
+
+
+@contextmanager
+def warnings_told(output: Output) -> Iterator[None]:
+    """Make messages of what the configuration warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        output.say(f"Warning: {warning.message}")
 
 
 @contextmanager
@@ -108,20 +146,21 @@ def attached(words: tuple[str, ...], config: str | None, journal: JournalPlace, 
             output.event(event)
 
     with (
-        _reference_explained(target),
+        reference_explained(target),
         connected(target.connection, config, journal, output, on_event=told) as client,
     ):
-        yield client.attach(_reference(target, client))
+        yield client.attach(reference_of(target, client))
 
 
-def _reference(target: Target, client: Client) -> RunRef:
+def reference_of(target: Target, client: Client | AsyncClient) -> RunRef:
+    """The reference of a run, on a client of its connection."""
     if target.run.startswith(_PREFIX):
         return RunRef.parse(target.run)
     return RunRef(client.name, client.backend, "", target.run)
 
 
 @contextmanager
-def _reference_explained(target: Target) -> Iterator[None]:
+def reference_explained(target: Target) -> Iterator[None]:
     """Say more of a reference that names settings given in place, which no configuration can have."""
     try:
         yield

@@ -22,7 +22,19 @@ from flowrunner.states import Meaning, fold, parse_meaning
 if TYPE_CHECKING:
     from flowrunner.backend import Settings
 
-__all__ = ["Setting", "declared", "from_text", "typed"]
+__all__ = ["MisfitItem", "Setting", "declared", "from_text", "meanings", "some", "typed"]
+
+
+class MisfitItem(ValueError):
+    """Something in a mapping or a list is not of the type.
+
+    Attributes:
+        keys: where in the value, as far as it is mappings.
+    """
+
+    def __init__(self, text: str, keys: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.keys = keys
 
 
 @frozen
@@ -35,6 +47,7 @@ class Setting:
         type: what its values are.
         is_secret: whether it is a credential.
         is_required: whether it has no default.
+        is_shown: whether its value may be printed.
     """
 
     name: str
@@ -42,6 +55,7 @@ class Setting:
     type: Any
     is_secret: bool
     is_required: bool
+    is_shown: bool
 
 
 _UNIMPORTED: Final = {"Any": Any, "Mapping": Mapping, "Path": Path, "Secret": Secret, "Sequence": Sequence}
@@ -61,7 +75,9 @@ def declared(cls: type[Settings]) -> Mapping[str, Setting]:
         if attribute.init:
             name, hint = str(attribute.alias), hints.get(attribute.name, attribute.type)
             is_secret = bool(attribute.metadata.get("secret")) or Secret in (hint, *get_args(hint))
-            found[name] = Setting(name, attribute.name, hint, is_secret, is_required=attribute.default is NOTHING)
+            found[name] = Setting(
+                name, attribute.name, hint, is_secret, attribute.default is NOTHING, attribute.repr is not False
+            )
     return found
 
 
@@ -71,7 +87,7 @@ def from_text(text: str, hint: Any) -> Any:
     Raises:
         ValueError: the text does not read as the type, or the type cannot be written as one text.
     """
-    kind = _some(hint)
+    kind = some(hint)
     if kind in {str, Path, Any}:
         return text
     if kind is bool:
@@ -94,7 +110,7 @@ def typed(value: Any, hint: Any, folder: Path) -> Any:
     """
     if hint is Any or (value is None and _is_optional(hint)):
         return value
-    kind = _some(hint)
+    kind = some(hint)
     if kind is Path:
         return folder / _exactly(value, str, Path)
     if kind in _CHECKS:
@@ -111,7 +127,7 @@ def _is_optional(hint: Any) -> bool:
     return get_origin(hint) in {Union, types.UnionType} and type(None) in get_args(hint)
 
 
-def _some(hint: Any) -> Any:
+def some(hint: Any) -> Any:
     """The type without its `| None`."""
     arms = [arm for arm in get_args(hint) if arm is not type(None)]
     return arms[0] if _is_optional(hint) and len(arms) == 1 else hint
@@ -169,10 +185,11 @@ def _meaning(value: Any) -> Meaning:
     try:
         return parse_meaning(_exactly(value, str))
     except ValueError:
-        raise ValueError(f"expected one of {', '.join(_meanings())}") from None
+        raise ValueError(f"expected one of {', '.join(meanings())}") from None
 
 
-def _meanings() -> list[str]:
+def meanings() -> list[str]:
+    """Everything that a vendor's word can be said to mean."""
     details = [f"{state}/{detail}" for state in RunState for detail in ("warnings", *Cause, *WaitReason)]
     return list(filter(_is_meaning, [*RunState, *details]))
 
@@ -204,7 +221,7 @@ def _mapping(value: Any, hint: Any, folder: Path) -> dict[str, Any]:
         name = fold(_exactly(key, str)) if kind is Meaning else _exactly(key, str)
         if name in result:
             raise ValueError(f"{key!r} is given twice: case, spaces, _ and - do not count")
-        result[name] = _item(item, kind, folder, repr(key))
+        result[name] = _item(item, kind, folder, repr(key), (key,))
     return result
 
 
@@ -215,8 +232,8 @@ def _list(value: Any, hint: Any, folder: Path) -> Sequence[Any]:
     return make(_item(item, kind, folder, f"item {number}") for number, item in items)
 
 
-def _item(value: Any, kind: Any, folder: Path, place: str) -> Any:
+def _item(value: Any, kind: Any, folder: Path, place: str, keys: tuple[str, ...] = ()) -> Any:
     try:
         return typed(value, kind, folder)
     except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+        raise MisfitItem(f"{place}: {error}", (*keys, *getattr(error, "keys", ()))) from None

@@ -139,6 +139,8 @@ class Wire(ABC):
     def _build(self, request: Request, limit: float, size: int) -> httpx.Request:
         """The request as it goes out; `size` is that of its file."""
         url = url_of(request.path if "://" in request.path else self._base + request.path, request.query)
+        # A query may hold what is nobody's business; an address from outside may have one, too.
+        logger.debug("%s %s", request.method, request.path.partition("?")[0])
         headers = self._headers.copy()
         headers.update(request.headers)
         content: Any = request.content

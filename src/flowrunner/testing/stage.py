@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from flowrunner import client, http, journal
-from flowrunner.config.connection import _variable
 from flowrunner.config.file import VARIABLE
+from flowrunner.config.sources import variable_of
 from flowrunner.simulator import Simulator
 from flowrunner.simulator.in_process import InProcessSimulator
 from flowrunner.testing.clock import VirtualClock
@@ -99,7 +99,7 @@ class Stage:
 
     def _configure(self, name: str, settings: dict[str, str]) -> None:
         """Have `connect(name)` find it: a setting in the environment of this machine would win over the file."""
-        for each in [each for each in os.environ if each.startswith(_variable(name, ""))]:
+        for each in [each for each in os.environ if each.startswith(variable_of(name, ""))]:
             self._patch.delenv(each)
         self._connections[name] = settings
         file = self._folder / "flowrunner.toml"
