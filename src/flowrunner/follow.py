@@ -199,10 +199,11 @@ class Followed:
 
     def remove(self, gone: Wait) -> None:
         """Somebody waits no more."""
-        left = [wait for wait in self if wait is not gone]
-        self.waits = None
-        for wait in left:
-            wait.after, self.waits = self.waits, wait
+        if self.waits is gone:
+            self.waits = gone.after
+            return
+        before = next(wait for wait in self if wait.after is gone)
+        before.after = gone.after  # `gone` keeps its own: whoever goes through them goes on from there
 
 
 @frozen(eq=False)
@@ -641,7 +642,7 @@ class Schedule:
         at_most = None if ends == ENDLESS else max(ends - now, 0.0) + GRACE
         self._round = Round(now, expected, at_most=at_most, ground=self._ground)
         self._round_ends = ENDLESS if at_most is None else now + at_most
-        self._round_began = now
+        self._round_began, self._round_due = now, ENDLESS  # who comes while it goes on has the next one come sooner
         self._jobs.add(self._round)
         return self._round
 
@@ -749,7 +750,7 @@ class Schedule:
                 self._plan(followed, now)
 
     def _end_round(self, this: Round, now: float, due: float) -> None:
-        self._round, self._round_due = None, due
+        self._round, self._round_due = None, min(self._round_due, due)
         self._jobs.discard(this)
         self._release(now)
 
