@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from flowrunner import follow
 from flowrunner.backend import Backend, Capability, Settings, Sighting
 from flowrunner.enums import RunState
-from flowrunner.errors import TransportError
+from flowrunner.errors import RateLimited, TransportError
 from flowrunner.follow import ALONE, FEW, GRACE, Crowd, Deadline, Look, Round, Schedule, Wait
 from flowrunner.models import RunRef, RunStatus
 from flowrunner.operations.records import RunRecord
@@ -130,6 +130,20 @@ def test_two_who_wait_for_a_run_cost_one_look():
     assert (len(case.schedule), run.followed) == (0, None)
 
 
+def test_all_who_wait_for_a_run_are_told_at_once():
+    """However many they are, of its end as of what ends the wait for it."""
+    case = Case(contact_budget=1.0)
+    run = record(1)
+    waits = [case.wait(run) for _ in range(6)]
+    case.schedule.settle(ended(waits[0]))
+    assert len(case.crowd.ready) == 6
+    other = record(2)
+    waits = [case.wait(other) for _ in range(6)]
+    case.schedule.leave([waits[2], waits[0], waits[5]])
+    failed(case, 0.0)
+    assert len(failed(case, 1.0)) == 3
+
+
 def test_one_of_two_gives_up():
     """The other is told all the same."""
     case = Case()
@@ -202,14 +216,17 @@ def test_a_run_that_was_attached_to_twice():
 # Held requests
 
 
-@pytest.mark.parametrize(("connections", "polls", "held"), [(1, 8, 0), (3, 8, 2), (9, 1, 1), (9, 0, 0)])
-def test_so_many_requests_are_held(connections, polls, held):
-    """At most `max_connections` - 1, and never more than `max_long_polls`."""
-    looks = []
+@pytest.mark.parametrize(
+    ("connections", "polls", "runs", "held"),
+    [(1, 8, 8, 0), (2, 8, 1, 1), (2, 8, 2, 0), (3, 8, 2, 2), (3, 8, 8, 1), (9, 1, 8, 1), (9, 0, 8, 0), (10, 8, 12, 8)],
+)
+def test_so_many_requests_are_held(connections, polls, runs, held):
+    """Up to `max_long_polls`; one connection stays free for the caller, and one that looks at the others, if any."""
     case = Case(HOLD, max_connections=connections, max_long_polls=polls)
-    case.many(8)
+    case.many(runs)
     looks = case.jobs(0.0, holds=True)
     assert [look.hold for look in looks] == [20.0] * held + [0.0] * (len(looks) - held)
+    assert runs <= held or connections == 1 or len(looks) > held
 
 
 def test_who_may_be_held():
@@ -217,7 +234,7 @@ def test_who_may_be_held():
     case = Case(HOLD)
     mine, other = case.many(2)
     assert [look.hold for look in case.jobs(0.0, own=other.followed)] == [20.0, 0.0]
-    assert mine.followed.is_asked
+    assert mine.followed.look is not None
 
 
 @pytest.mark.parametrize(
@@ -256,6 +273,30 @@ def test_a_held_request_is_followed_by_the_next_at_once():
     case.schedule.looked(look, 20.1, shown=True)
     assert case.jobs(20.1, holds=True) == []
     assert case.schedule.rest(20.1) == pytest.approx(2.01)
+
+
+def test_a_short_wait_beside_a_held_request_ends_in_time():
+    """It has a look of its own, since what is held answers when the run ends; one look for all who come so."""
+    case = Case(HOLD)
+    run = record(1)
+    case.wait(run)
+    (held,) = case.jobs(0.0, holds=True)
+    short, shorter = case.wait(run, now=1.0, length=2.0), case.wait(run, now=1.5, length=0.0)
+    assert case.schedule.rest(1.5) == 0.0
+    (beside,) = case.jobs(1.5, holds=True)
+    assert (beside.hold, beside.is_beside) == (0.0, True)
+    case.schedule.looked(beside, 1.6, shown=True)
+    assert (shorter.is_late, short.is_late, run.followed.look) == (True, False, held)
+    assert case.schedule.rest(1.6) == pytest.approx(1.4)
+    assert case.jobs(3.0) == []
+    assert short.is_late
+    late = case.wait(run, now=3.0, length=0.0), case.wait(run, now=3.0, length=0.0)
+    (beside,) = case.jobs(3.0)
+    case.schedule.settle(ended(late[0]))
+    assert len(case.schedule) == 0
+    case.schedule.looked(beside, 3.1, shown=True)
+    case.schedule.looked(held, 3.1, shown=True)
+    assert case.schedule._jobs == set()
 
 
 # Failed looks
@@ -553,7 +594,8 @@ def test_a_round_that_was_given_up_is_made_anew():
     case.many(30)
     (this,) = case.jobs(0.0)
     case.schedule.done(this, 0.0)
-    assert [type(job) for job in case.jobs(0.0)] == [Round]
+    assert case.jobs(0.0) == []
+    assert [type(job) for job in case.jobs(1.0)] == [Round]
 
 
 def test_few_are_left():
@@ -584,17 +626,83 @@ def test_a_wait_among_many_ends_in_time():
 
 
 def test_a_round_does_not_hold_up_who_came_after_it_began():
-    """A wait that no page was asked for in time for ends after the usual grace."""
+    """Whoever no page was asked for has a look of its own at the deadline, and is not kept waiting."""
     case = Case(BULK)
     case.many(30)
     (this,) = case.jobs(0.0)
     assert this.at_most is None
     late = case.wait(record(99), now=1.0, length=1.0)
-    assert case.schedule.rest(1.0) == pytest.approx(1.0 + GRACE)
-    case.jobs(2.0)
-    assert case.schedule.rest(2.0) == pytest.approx(GRACE)
-    case.jobs(2.0 + GRACE)
+    assert case.schedule.rest(1.0) == pytest.approx(1.0)
+    assert case.looked(2.0) == ["99"]
     assert late.is_late
+    assert case.schedule._round is this
+
+
+def test_a_wait_that_came_before_a_round_does_not_bear_it_for_ever():
+    """A round whose pages may take longer than the wait ends it after the usual grace."""
+    case = Case(BULK)
+    waits = case.many(30, length=1.0)
+    (this,) = case.jobs(0.0)
+    assert this.at_most == 1.0 + GRACE
+    case.schedule.expire(2.0)
+    assert case.schedule.rest(2.0) == math.inf
+    case.schedule.expire(1.0 + GRACE)
+    assert all(wait.is_late for wait in waits)
+    case.schedule.cut(this, 7.0)
+    assert len(case.schedule) == 0
+
+
+def test_the_deadline_of_somebody_who_left_limits_no_round():
+    """A request is not given up for a wait that there is no more."""
+    case = Case(BULK)
+    case.many(30)
+    gone = case.wait(record(99), length=0.4)
+    case.schedule.leave([gone])
+    (this,) = case.jobs(0.0)
+    assert this.at_most is None
+
+
+def test_who_comes_during_a_round_is_seen_by_the_next_one_soon():
+    """However rare rounds are; and not before a vendor that failed bears another one."""
+    case = Case(BULK, poll_max=60.0)
+    case.many(30, born=-600.0)
+    (this,) = case.jobs(0.0)
+    case.wait(record(99, born=0.5), now=0.5)
+    case.schedule.sift([Sighting(str(n), "running", read=Observation) for n in range(30)], 0.0, NOW)
+    this.pages = 1
+    case.schedule.rounded(this, 0.6)
+    assert case.schedule.rest(0.6) == pytest.approx(0.4)
+    (this,) = case.jobs(1.0)
+    error = RateLimited("slowly", retry_after=60.0)
+    case.schedule.round_failed(this, 1.0, error, lambda _, error: error, is_senseless=False)
+    case.wait(record(100, born=1.0), now=2.0)
+    assert case.schedule.rest(2.0) == pytest.approx(59.0)
+
+
+def test_a_wait_of_no_time_among_lists_has_its_look():
+    """By the next round where there is one soon, else by itself."""
+    case = Case(BULK, poll_min=10.0)
+    case.many(30)
+    case.round(0.0, range(30))
+    late = case.wait(record(99), now=0.1, length=0.0)
+    assert case.looked(0.1) == ["99"]
+    assert late.is_late
+    soon = case.wait(record(98), now=9.5, length=0.0)
+    assert case.jobs(9.5) == []
+    case.round(10.0, [*range(30), 98])
+    assert soon.is_late
+
+
+def test_all_are_looked_at_by_themselves_and_lists_are_asked_rarely():
+    """A round that is for nobody says nothing about the lists; it may show some of them again."""
+    case = Case(BULK)
+    for followed in [wait.followed for wait in case.many(30)]:
+        followed.missed = ALONE
+    case.schedule._by_lists = True
+    (this,) = [job for job in case.jobs(0.0) if isinstance(job, Round)]
+    case.schedule.rounded(this, 0.0)
+    assert case.schedule._listing.holds(0.0)
+    assert case.schedule._round_due == 30.0
 
 
 def test_a_run_that_cannot_be_read_in_a_list_is_looked_at():
@@ -627,8 +735,13 @@ def test_a_child_process_begins_anew():
     case = Case()
     wait = case.wait(record(1))
     case.jobs(0.0)
-    case.schedule.begin_anew()
-    assert (len(case.schedule), wait.record.followed) == (0, None)
+    told = SimpleNamespace(tell=None, every_change=False)
+    alone = Wait(record(2), is_final, Deadline(None, 0.0), told)
+    case.schedule.join([alone], 0.0)
+    case.crowd.wake = None  # whose lock may never be released
+    case.schedule.begin_anew(ZeroDivisionError("forked"))
+    assert (len(case.schedule), wait.record.followed, alone.followed) == (0, None, None)
+    assert isinstance(case.crowd.ready.popleft().error, ZeroDivisionError)
     case.wait(wait.record)
     assert len(case.jobs(0.0)) == 1
 

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 import pytest
 
 import flowrunner
-from flowrunner import RunState
+from flowrunner import RunState, events
 from flowrunner.async_follower import AsyncFollower
 from flowrunner.client import AsyncClient
 from flowrunner.errors import AuthenticationError, ClientClosed, WaitTimeout
@@ -179,6 +179,36 @@ async def _gathered(count):
         return [type(each).__name__ for each in results]
 
 
+def test_on_event_must_not_wait(fme):
+    """It is called in the midst of a look; a wait there would be for that very look, and is refused instead."""
+    refused = []
+
+    def waiting(event):
+        if isinstance(event, events.StatusChanged) and not event.new.state.is_final:
+            try:
+                run.wait()
+            except flowrunner.InvalidRequest as error:
+                refused.append(str(error))
+
+    with flowrunner.connect("prod", check_parameters=False, max_long_polls=0, on_event=waiting) as client:
+        (run,) = submit(client, 1)
+        assert run.wait().status.state is RunState.SUCCEEDED
+    assert refused
+    assert "on_event" in refused[0]
+
+
+def test_an_interrupt_before_the_job_is_begun_loses_it_not(fme, monkeypatch):
+    """Wherever Ctrl-C strikes, what was taken is given back to the others."""
+    with flowrunner.connect("prod", check_parameters=False) as client:
+        (run,) = submit(client, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(client._follower, "_perform_for_all", _raising(KeyboardInterrupt()))
+            with pytest.raises(KeyboardInterrupt):
+                run.wait()
+        assert client._follower._schedule._jobs == set()
+        assert run.wait().status.state is RunState.SUCCEEDED
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_child_process_follows_by_itself(fme):
@@ -186,6 +216,8 @@ def test_a_child_process_follows_by_itself(fme):
     with flowrunner.connect("prod", check_parameters=False) as client:
         (run,) = submit(client, 1)
         follower = client._follower
+        completed = client.as_completed(submit(client, 2))
+        next(completed)
         follower._leader, follower._pid = object(), follower._pid + 1
         client._follower._schedule.lock.acquire()  # as a thread of the parent may have held it
         assert run.wait().status.state is RunState.SUCCEEDED
@@ -216,6 +248,84 @@ def test_a_job_that_comes_with_the_end_of_ones_wait_is_left_to_others(fme, monke
 
 
 # Tasks
+
+
+def test_twenty_waits_for_one_run_end_at_once(fme, stage, asked):
+    """With its end, at the time of that end, and at the cost of one; as with the refusal of a credential."""
+
+    async def main(**more):
+        async with flowrunner.connect_async("prod", check_parameters=False, max_long_polls=0, **more) as client:
+            run = client.attach(RunRef("prod", "fme-flow-v4", FLOW, "1"))
+            return await asyncio.gather(*(run.wait() for _ in range(20)), return_exceptions=True)
+
+    with flowrunner.connect("prod", check_parameters=False) as client:
+        submit(client, 1)
+    assert {each.status.state for each in asyncio.run(main())} == {RunState.SUCCEEDED}
+    assert stage.clock.monotonic() < 70
+    asked.clear()
+    assert {type(each) for each in asyncio.run(main(token="wrong-token"))} == {AuthenticationError}
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("timeout", [0, 1.0])
+def test_a_short_wait_beside_a_long_one(fme, stage, timeout):
+    """While the vendor holds a request for one, another's time is up in time, and it has had a look."""
+
+    async def main():
+        async with flowrunner.connect_async("prod", check_parameters=False) as client:
+            run = await client.submit(FLOW)
+            long = asyncio.create_task(run.wait())
+            await until(lambda: client._follower._jobs)
+            began = stage.clock.monotonic()
+            with pytest.raises(WaitTimeout):
+                await run.wait(timeout=timeout)
+            assert stage.clock.monotonic() - began <= timeout + 0.1
+            assert (await long).status.state is RunState.SUCCEEDED
+
+    asyncio.run(main())
+
+
+def test_what_is_wrong_before_a_wait_says_of_which_run(fme):
+    """On either client."""
+
+    async def main():
+        async with flowrunner.connect_async("prod", check_parameters=False) as client:
+            run = await client.submit(FLOW)
+            with pytest.raises(flowrunner.InvalidRequest) as caught:
+                await run.wait(until="lunch")
+            return caught.value.ref == run.ref
+
+    assert asyncio.run(main())
+
+
+def test_a_wait_that_is_cleared_away_after_its_loop(fme):
+    """Nothing is cancelled on a loop that there is no more."""
+
+    async def main():
+        client = flowrunner.connect_async("prod", check_parameters=False)
+        run = await client.submit(FLOW)
+        waiting = asyncio.ensure_future(run.wait())
+        await until(lambda: client._follower._jobs)
+        (job,) = client._follower._jobs
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await client.close()
+        return client._follower, job
+
+    follower, job = asyncio.run(main())
+    follower._jobs[job] = Cancelled()
+    follower._abandon(job.followed)
+    assert follower._jobs[job].is_cancelled
+
+
+class Cancelled:
+    """A task as far as it matters."""
+
+    is_cancelled = False
+
+    def cancel(self):
+        """Note it."""
+        self.is_cancelled = True
 
 
 def test_who_is_told_twice_is_told_once():

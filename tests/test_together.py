@@ -338,6 +338,17 @@ def test_contact_that_stays_lost(case, count):
     assert {run.status.state for run in runs} == {RunState.UNKNOWN}
 
 
+def test_a_page_that_is_given_up_for_a_short_wait_is_no_lost_contact(case, mode):
+    """The vendor had more time left: those who wait longer do not hear of it."""
+    client = case.client(timeout=60)
+    runs = case.runs(client, *[40] * 30)
+    answers = [httpx.ReadTimeout("no answer"), case.server.list]
+    case.vendor.on("GET", "/jobs", *answers)
+    with pytest.raises(WaitTimeout):
+        client.wait_all(plain(client, runs), timeout=5)
+    assert not [event for event in case.events if isinstance(event, events.ContactFailed)]
+
+
 def test_lists_that_fail_for_a_while(case):
     """The round is repeated, and nothing is lost."""
     client = case.client()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowrunner.errors import ClientClosed
 from flowrunner.follow import Look
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from flowrunner.operations.following import Following
     from flowrunner.operations.steps import Operation
 
-__all__ = ["AsyncFollower", "Told"]
+__all__ = ["AsyncFollower", "Rest"]
 
 
-class Told(asyncio.Future[None]):
+class Rest(asyncio.Future[None]):
     """To await until a wait is over: the smallest thing that a task can rest on, since there may be ten thousand."""
 
     __slots__ = ()
@@ -50,7 +50,7 @@ class AsyncFollower:
         self._perform = perform
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
-        self._jobs: dict[Followed | None, asyncio.Task[None]] = {}
+        self._jobs: dict[Job, asyncio.Task[None]] = {}
         following.schedule.abandoned = self._abandon
 
     async def attend(self, crowd: Crowd) -> None:
@@ -62,9 +62,9 @@ class AsyncFollower:
             await news.wait()
 
     @staticmethod
-    def told() -> Told:
+    def told() -> Rest:
         """Something to await, to be told when a wait is over."""
-        return Told()
+        return Rest()
 
     def start(self) -> None:
         """See to it that runs are followed, now that somebody waits."""
@@ -75,10 +75,10 @@ class AsyncFollower:
             self._task = asyncio.create_task(self._follow(news), name="flowrunner follows", context=Context())
 
     def _abandon(self, followed: Followed) -> None:
-        """Give up a look that is for nobody."""
-        task = self._jobs.get(followed)
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
+        """Give up looks that are for nobody."""
+        for job, task in self._jobs.items():
+            if isinstance(job, Look) and job.followed is followed and task is not _current_task():
+                task.cancel()
 
     async def _follow(self, news: asyncio.Event) -> None:
         try:
@@ -97,15 +97,12 @@ class AsyncFollower:
                 raise
 
     def _begin(self, job: Job, news: asyncio.Event) -> None:
-        followed = job.followed if isinstance(job, Look) else None
         task = asyncio.create_task(self._do(job), name="flowrunner looks")
-        self._jobs[followed] = task
+        self._jobs[job] = task
         task.add_done_callback(partial(self._done, job, news))
 
-    def _done(self, job: Job, news: asyncio.Event, task: asyncio.Task[None]) -> None:
-        followed = job.followed if isinstance(job, Look) else None
-        if self._jobs[followed] is task:  # the next look at the run may have begun already
-            del self._jobs[followed]
+    def _done(self, job: Job, news: asyncio.Event, _: asyncio.Task[None]) -> None:
+        del self._jobs[job]
         self._following.done(job)
         news.set()
 
@@ -120,3 +117,11 @@ class AsyncFollower:
         self._following.close(ClientClosed(CLOSED))
         for task in self._jobs.values():
             task.cancel()
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    """The task that runs; none where a wait is cleared away after its loop has ended."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None

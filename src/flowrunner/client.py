@@ -98,11 +98,11 @@ class _ClientBase:
         """What this connection can do."""
         return self._backend.capabilities
 
-    def _locally(self, function: Callable[[], T]) -> T:
+    def _locally(self, function: Callable[[], T], ref: RunRef | None = None) -> T:
         try:
             return function()
         except FlowrunnerError as error:
-            self._operations.context.located(error)
+            self._operations.context.located(error, ref)
             raise
 
     def _limits(self, asked: Ask[Any]) -> dict[str, Any]:
@@ -569,7 +569,7 @@ class Run(_RunBase):
         return self._client._operations  # noqa: SLF001 - a run is part of its client
 
     def _locally(self, function: Callable[[], T]) -> T:
-        return self._client._locally(function)  # noqa: SLF001 - as above
+        return self._client._locally(function, self.ref)  # noqa: SLF001 - as above
 
     def _perform(self, operation: Operation[T]) -> T:
         return self._client._perform(operation, self.ref)  # noqa: SLF001 - as above
@@ -902,7 +902,7 @@ class AsyncRun(_RunBase):
         return self._client._operations  # noqa: SLF001 - a run is part of its client
 
     def _locally(self, function: Callable[[], T]) -> T:
-        return self._client._locally(function)  # noqa: SLF001 - as above
+        return self._client._locally(function, self.ref)  # noqa: SLF001 - as above
 
     async def _perform(self, operation: Operation[T]) -> T:
         return await self._client._perform(operation, self.ref)  # noqa: SLF001 - as above

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    import threading
 
 __all__ = ["Clock", "SystemClock"]
 
@@ -71,7 +71,7 @@ class SystemClock:
 
     def rest(self, seconds: float, news: threading.Event) -> None:
         """Block this thread until there is news, or for so many seconds; these may be without end."""
-        news.wait(None if seconds == math.inf else seconds)
+        news.wait(None if seconds == math.inf else min(seconds, threading.TIMEOUT_MAX))
 
     async def arest(self, seconds: float, news: asyncio.Event) -> None:
         """As `rest`, of this task."""

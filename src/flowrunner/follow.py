@@ -7,6 +7,7 @@ found out is told to the schedule, which tells those who wait.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from heapq import heapify, heappop, heappush
@@ -35,6 +36,8 @@ FEW: Final = 20
 """So many runs are looked at one by one."""
 GRACE: Final = 5.0
 """Seconds by which a look may outlast the wait it is made for, so that `wait(timeout=0)` still gets an answer."""
+SOON: Final = 1.0
+"""Seconds for which somebody whose time is up is kept waiting for a round, rather than have a look of its own."""
 SINGLY: Final = 2
 """So many runs that a list does not show are looked at one by one: that costs no more than another list."""
 ALONE: Final = -1
@@ -86,42 +89,21 @@ class Wait:
         record: the run.
         stop: whether its status is as wanted.
         deadline: when to give up.
-        every_change: changes before the end matter, so the vendor is not asked to hold requests while more may come.
         told: who is told.
         followed: the run among those that are followed; None when the wait is over.
         joined: when the wait began, in monotonic seconds.
         is_late: whether the deadline ended it.
-        error: what else did.
+        error: what else did; until then, how the last look failed.
         after: the next wait for the same run.
     """
 
-    __slots__ = (
-        "after",
-        "deadline",
-        "error",
-        "every_change",
-        "followed",
-        "is_late",
-        "joined",
-        "record",
-        "stop",
-        "told",
-    )
+    __slots__ = ("after", "deadline", "error", "followed", "is_late", "joined", "record", "stop", "told")
 
-    def __init__(
-        self,
-        record: RunRecord,
-        stop: Callable[[RunStatus], bool],
-        deadline: Deadline,
-        told: Told,
-        *,
-        every_change: bool = False,
-    ) -> None:
+    def __init__(self, record: RunRecord, stop: Callable[[RunStatus], bool], deadline: Deadline, told: Told) -> None:
         self.record = record
         self.stop = stop
         self.deadline = deadline
         self.told: Any = told  # what it is, whoever waits knows
-        self.every_change = every_change
         self.followed: Followed | None = None
         self.joined = NEVER
         self.is_late = False
@@ -163,22 +145,21 @@ class Followed:
         record: the run.
         waits: the first of those who wait; each knows the next.
         looked_at: when it was looked at last, in monotonic seconds.
-        due: when it is looked at next by itself, or while that is under way, when it is over at the latest; None where
-            the next round looks at it.
+        due: when it is looked at next by itself; None while that is under way, and where the next round looks at it.
+        look: the look at it that is under way.
         contact: how long looks at it have failed, if they do.
-        is_asked: whether a look at it is under way.
         missed: rounds in a row whose lists did not show it; ALONE once it is looked at by itself for that.
     """
 
-    __slots__ = ("contact", "due", "is_asked", "looked_at", "missed", "record", "waits")
+    __slots__ = ("contact", "due", "look", "looked_at", "missed", "record", "waits")
 
     def __init__(self, record: RunRecord) -> None:
         self.record = record
         self.waits: Wait | None = None
         self.looked_at = NEVER
         self.due: float | None = None
+        self.look: Look | None = None
         self.contact: Contact | None = None
-        self.is_asked = False
         self.missed = 0
 
     @property
@@ -215,12 +196,24 @@ class Look:
         began: when, in monotonic seconds.
         hold: seconds to ask the vendor to hold the request for; 0 for an answer at once.
         at_most: seconds it may take; None for as long as requests may.
+        is_beside: it is made beside one that is held, for somebody who cannot wait for that.
     """
 
     followed: Followed
     began: float
     hold: float = 0.0
     at_most: float | None = None
+    is_beside: bool = False
+
+    @property
+    def held_until(self) -> float:
+        """When the vendor answers at the latest, in whole milliseconds: sums of seconds have odd digits."""
+        return math.floor((self.began + self.hold) * 1000) / 1000
+
+    @property
+    def ends(self) -> float:
+        """When it is over at the latest, in monotonic seconds."""
+        return ENDLESS if self.at_most is None else self.began + self.at_most
 
 
 class Round:
@@ -244,6 +237,11 @@ class Round:
         self.ground = self.newest = ground
         self.pages = 0
         self._shown = 0
+
+    @property
+    def ends(self) -> float:
+        """When the page that is asked for at first is there at the latest, in monotonic seconds."""
+        return ENDLESS if self.at_most is None else self.began + self.at_most
 
     def is_complete(self) -> bool:
         """Whether it has shown all of them."""
@@ -287,10 +285,14 @@ class Schedule:
         self._numbers = count()
         self._empty()
 
-    def begin_anew(self) -> None:
-        """Nobody waits: in a child process, those who do are not there."""
-        for followed in self._all():
-            followed.record.followed = None
+    def begin_anew(self, error: BaseException) -> None:
+        """In a child process those who waited are not there; whoever asks for their waits there is told why."""
+        for wait in [wait for followed in self._all() for wait in followed]:
+            wait.record.followed = wait.followed = None
+            wait.error = error
+            if isinstance(wait.told, Crowd):
+                wait.told.wake = bool  # a lock that it takes may never be released
+                wait.told.tell(wait)
         self._empty()
 
     def _empty(self) -> None:
@@ -304,9 +306,10 @@ class Schedule:
         self._long_polls = 0
         self._holding, self._listing = Trust(), Trust()
         self._lists = Contact(self._settings.contact_budget)
+        self._besides: list[Followed] = []
         self._by_lists = False
         self._round: Round | None = None
-        self._round_began = self._round_ends = self._round_due = NEVER
+        self._round_due = self._round_least = NEVER
         self._ground: datetime | None = None
 
     def __len__(self) -> int:
@@ -327,7 +330,7 @@ class Schedule:
         wait.after, followed.waits = followed.waits, wait
         if wait.deadline.length is not None:
             self._expect(wait)
-        if followed.looked_at == NEVER and not followed.is_asked:
+        if followed.looked_at == NEVER and followed.look is None and followed.due is None:
             self._plan(followed, now)
 
     def _follow(self, record: RunRecord) -> Followed:
@@ -385,7 +388,7 @@ class Schedule:
         """Nobody waits for it any more."""
         run_id = followed.record.ref.id
         followed.record.followed = None
-        if followed.is_asked:
+        if followed.look is not None:
             self.abandoned(followed)
         if run_id not in self._twins:
             del self._runs[run_id]
@@ -412,6 +415,8 @@ class Schedule:
             self._choose(now)
             if self._by_lists and self._round is None and self._round_due <= now:
                 return self._begin_round(now)
+            if self._besides:
+                return self._begin_beside(self._besides.pop(), now)
             followed = self._take(now, own)
             return None if followed is None else self._begin_look(followed, now, holds=holds or followed is own)
 
@@ -420,7 +425,7 @@ class Schedule:
         with self.lock:
             moment = self._next_deadline()
             if self._is_free():
-                moment = min(moment, self._next_look())
+                moment = min(moment, now if self._besides else self._next_look())
                 if self._by_lists and self._round is None:
                     moment = min(moment, self._round_due)
             return max(moment - now, 0.0)
@@ -438,7 +443,7 @@ class Schedule:
 
     def _take(self, now: float, own: Followed | None) -> Followed | None:
         """What is to be looked at by itself now: one's own run first."""
-        if own is not None and not own.is_asked and own.due is not None and own.due <= now:
+        if own is not None and own.due is not None and own.due <= now:
             return own
         return heappop(self._due)[2] if self._next_look() <= now else None
 
@@ -446,7 +451,7 @@ class Schedule:
         """Have it looked at then: by itself, or where lists are used, by a round."""
         if self._by_lists and not followed.is_alone:
             followed.due = None
-            self._round_due = min(self._round_due, max(due, self._round_began + self._settings.poll_min))
+            self._round_due = min(self._round_due, max(due, self._round_least))
         else:
             followed.due = due
             heappush(self._due, (due, next(self._numbers), followed))
@@ -460,21 +465,25 @@ class Schedule:
         self._due.clear()
         for followed in self._all():
             followed.missed = 0
-            if not followed.is_asked:
+            if followed.look is None:
                 self._plan(followed, max(now, followed.looked_at + self._pause(followed, now)))
 
     def _do_lists_pay(self, now: float) -> bool:
         if Capability.BULK not in self._backend.capabilities or len(self._runs) <= FEW or not self._listing.holds(now):
             return False
-        return len(self._runs) > min(self._most_held(now), self.holders())
+        return len(self._runs) > min(self._may_be_held(now), self.holders())
 
     def _pause(self, followed: Followed, now: float) -> float:
         return pause_after(now - followed.record.born, self._settings, self._chance())
 
     # When waits are over
 
-    def _expire(self, now: float) -> None:
+    def expire(self, now: float) -> None:
         """End the waits whose time is up; most get a last look first."""
+        with self.lock:
+            self._expire(now)
+
+    def _expire(self, now: float) -> None:
         for _, _, wait in self._held_back:
             if now >= wait.deadline.latest:
                 self.end(wait, wait.error, is_late=True)
@@ -487,50 +496,64 @@ class Schedule:
                 self.end(wait, wait.error, is_late=True)
 
     def _is_to_be_seen(self, wait: Wait, followed: Followed, now: float) -> bool:
-        """Whether a look is under way, or due, that the wait should still see the outcome of."""
-        if followed.is_asked or self._is_in_round(followed):
+        """Whether a look is under way, or due now, that the wait should still see the outcome of."""
+        if self._is_covered(wait, followed):
             return True
-        if followed.looked_at >= wait.deadline.moment:
+        if followed.looked_at >= wait.joined and not self._may_look_again(wait, followed, now):
             return False
-        if followed.looked_at >= wait.joined and not self._may_look_again(followed, now):
-            return False
-        self._plan(followed, now)
+        if followed.look is not None:
+            if followed not in self._besides:
+                self._besides.append(followed)
+        elif followed.due is None or followed.due > now:
+            self._look_soon(followed, now)
         return True
 
-    def _may_look_again(self, followed: Followed, now: float) -> bool:
-        """Whether a last look costs little."""
+    def _is_covered(self, wait: Wait, followed: Followed) -> bool:
+        """Whether what is under way tells this wait in time: a request may be held for longer than somebody waits."""
+        if followed.look is not None:
+            return not followed.look.hold or followed.look.held_until <= wait.deadline.moment
+        return self._round is not None and not followed.is_alone and self._round.began >= wait.joined
+
+    def _may_look_again(self, wait: Wait, followed: Followed, now: float) -> bool:
+        """Whether a last look costs little, and was not just made."""
+        if followed.look is not None or followed.looked_at >= wait.deadline.moment:
+            return False
         if self._by_lists and not followed.is_alone:
-            return now - self._round_began >= self._settings.poll_min
+            return self._round is None and self._round_least <= now
         return len(self._runs) <= FEW
 
+    def _look_soon(self, followed: Followed, now: float) -> None:
+        """Somebody's time is up, who is to see the run once: by a round if there is one soon, else by itself."""
+        if self._by_lists and (self._round is not None or self._round_least > now + SOON):
+            followed.due = now
+            heappush(self._due, (now, next(self._numbers), followed))
+        else:
+            self._plan(followed, now)
+
     def _next_deadline(self) -> float:
-        """When a wait is over that no look under way is for; those end with it, unless it takes too long."""
+        """When a wait is over that nothing under way is for; those end with it, unless it takes too long."""
         moment = ENDLESS
         while self._deadlines:
             due, _, wait = self._deadlines[0]
-            if wait.followed is not None and not wait.followed.is_asked:
-                moment = self._end_beside(wait) if self._is_in_round(wait.followed) else due
+            followed = wait.followed
+            if followed is not None and not (followed.look is not None and self._is_covered(wait, followed)):
+                moment = self._end_beside(wait) if self._is_covered(wait, followed) else due
                 break
             item = heappop(self._deadlines)
-            if wait.followed is not None:
+            if followed is not None:
                 self._held_back.append(item)
         return min([moment, *(self._end_beside(wait) for _, _, wait in self._held_back)])
 
-    def _is_in_round(self, followed: Followed) -> bool:
-        return self._round is not None and not followed.is_alone
-
     def _end_beside(self, wait: Wait) -> float:
-        """When a wait ends that a look, or a round, is under way for."""
-        return wait.deadline.latest if self._outlasts(wait) else ENDLESS
-
-    def _outlasts(self, wait: Wait) -> bool:
-        """Whether the look may take longer than the wait bears: it began before somebody waited so, or did not yet."""
+        """When a wait ends that something under way is for, or is to be."""
         followed = wait.followed
         if followed is None:
-            return False
-        if followed.is_asked:
-            return followed.due is not None and followed.due > wait.deadline.latest
-        return not self._is_in_round(followed) or self._round_ends > wait.deadline.latest
+            return ENDLESS
+        under_way = followed.look or self._round
+        is_in_time = (
+            self._is_covered(wait, followed) and under_way is not None and under_way.ends <= wait.deadline.latest
+        )
+        return ENDLESS if is_in_time else wait.deadline.latest
 
     def _release(self, now: float) -> None:
         """A look is over: deadlines that waited for it count again."""
@@ -543,13 +566,16 @@ class Schedule:
     # Looks
 
     def _begin_look(self, followed: Followed, now: float, *, holds: bool) -> Look:
-        ends = followed.ends()
-        at_most = None if ends == ENDLESS else max(ends - now, 0.0) + GRACE
-        hold = self._hold(followed, now, ends - now) if holds else 0.0
-        followed.is_asked = True
-        followed.due = ENDLESS if at_most is None else now + at_most
+        remaining = followed.ends() - now
+        hold = self._hold(followed, now, remaining) if holds else 0.0
+        look = followed.look = Look(followed, now, hold, _at_most(remaining))
+        followed.due = None
         self._long_polls += hold > 0
-        look = Look(followed, now, hold, at_most)
+        self._jobs.add(look)
+        return look
+
+    def _begin_beside(self, followed: Followed, now: float) -> Look:
+        look = Look(followed, now, 0.0, _at_most(followed.ends() - now), is_beside=True)
         self._jobs.add(look)
         return look
 
@@ -564,7 +590,11 @@ class Schedule:
         return hold if hold >= 1 else 0.0
 
     def _most_held(self, now: float) -> int:
-        """How many requests the vendor may be asked to hold."""
+        """How many requests the vendor may be asked to hold: all but one that looks at the others, if there are."""
+        most = self._may_be_held(now)
+        return most if len(self._runs) <= most else min(most, self._settings.max_connections - 2)
+
+    def _may_be_held(self, now: float) -> int:
         if Capability.LONG_POLL not in self._backend.capabilities or not self._holding.holds(now):
             return 0
         return min(self._settings.max_long_polls, self._settings.max_connections - 1)
@@ -620,29 +650,31 @@ class Schedule:
             if job not in self._jobs:
                 return
             if isinstance(job, Round):
-                self._end_round(job, now, now)
+                self._end_round(job, now, least=now, due=now + self._settings.poll_min)
             else:
-                self._end_look(job, now, 0.0)
+                self._end_look(job, now, self._settings.poll_min)
 
     def _end_look(self, look: Look, now: float, pause: float) -> None:
         followed = look.followed
-        followed.is_asked, followed.due, followed.looked_at = False, None, now
+        followed.looked_at = now
         self._jobs.discard(look)
         self._long_polls -= look.hold > 0
         self.settle(followed)
-        if followed.waits is not None:
-            self._plan(followed, now + pause)
+        if not look.is_beside:
+            followed.look = None
+            if followed.waits is not None:
+                self._plan(followed, now + pause)
         self._release(now)
 
     # Rounds
 
     def _begin_round(self, now: float) -> Round:
+        while self._deadlines and self._deadlines[0][2].followed is None:
+            heappop(self._deadlines)
+        ends = self._deadlines[0][0] if self._deadlines else ENDLESS
         expected = [followed for followed in self._all() if not followed.is_alone]
-        ends = min((moment for moment, _, wait in self._deadlines[:1]), default=ENDLESS)
-        at_most = None if ends == ENDLESS else max(ends - now, 0.0) + GRACE
-        self._round = Round(now, expected, at_most=at_most, ground=self._ground)
-        self._round_ends = ENDLESS if at_most is None else now + at_most
-        self._round_began, self._round_due = now, ENDLESS  # who comes while it goes on has the next one come sooner
+        self._round = Round(now, expected, at_most=_at_most(ends - now), ground=self._ground)
+        self._round_due = ENDLESS  # who comes while it goes on has the next one come sooner
         self._jobs.add(self._round)
         return self._round
 
@@ -678,7 +710,7 @@ class Schedule:
         """Whether it says what is known already."""
         followed.looked_at = glimpse.asked_at
         if followed.missed:
-            if followed.is_alone and not followed.is_asked:
+            if followed.is_alone:
                 followed.due = None
             followed.missed = 0
         return followed.record.is_as_known(sighting, glimpse)
@@ -694,14 +726,15 @@ class Schedule:
             if was_lost:
                 _forget_errors(*this.expected)
             missing = this.missing()
-            if len(missing) == len(this.expected):  # whoever may not list these runs looks at each
+            if this.expected and len(missing) == len(this.expected):  # whoever may not list these runs looks at each
                 self._listing.lost(now)
             else:
                 self._listing.succeeded()
             for followed in missing:
                 self._miss(followed, now, at_once=len(missing) <= SINGLY)
             self._ground = this.newest
-            self._end_round(this, now, this.began + self._length(this))
+            least, due = this.began + self._least(this), this.began + self._length(this)
+            self._end_round(this, now, least=least, due=due)
             return was_lost
 
     def _miss(self, followed: Followed, now: float, *, at_once: bool) -> None:
@@ -712,11 +745,15 @@ class Schedule:
         if at_once or followed.missed > 1 or not followed.record.is_expected:
             self.single_out(followed, now)
 
+    def _least(self, this: Round) -> float:
+        """Seconds between rounds at least: for each page as long as for a look."""
+        return min(max(this.pages, 1) * self._settings.poll_min, max(self._settings.poll_max, self._settings.poll_min))
+
     def _length(self, this: Round) -> float:
-        """Seconds between rounds: as for a run as young as the youngest, and for each page as long as for a look."""
-        youngest = max((each.record.born for each in this.expected if each.waits is not None), default=this.began)
-        pause = pause_after(this.began - youngest, self._settings, self._chance())
-        return min(max(pause, this.pages * self._settings.poll_min), max(pause, self._settings.poll_max))
+        """Seconds between rounds: as for a run as young as the youngest."""
+        ages = [this.began - each.record.born for each in this.expected if each.waits is not None]
+        pause = pause_after(min(ages), self._settings, self._chance()) if ages else self._settings.poll_max
+        return max(pause, self._least(this))
 
     def round_failed(self, this: Round, now: float, error: FlowrunnerError, lost: Lost, *, is_senseless: bool) -> None:
         """A round failed, but another one may not.
@@ -734,25 +771,38 @@ class Schedule:
             self._lists.failed(now)
             for followed in this.expected:
                 self._lose(followed, self._lists, now, error, lost)
-            self._end_round(this, now, now + self._lists.pause(self._settings, error.retry_after))
+            due = now + self._lists.pause(self._settings, error.retry_after)
+            self._end_round(this, now, least=due, due=due)
+
+    def cut(self, this: Round, now: float) -> None:
+        """A page did not come within the time that a wait left for it, which says nothing about the vendor."""
+        with self.lock:
+            self._end_round(this, now, least=now, due=now + self._settings.poll_min)
 
     def refused(self, this: Round, now: float) -> None:
         """The vendor has no lists for us."""
         with self.lock:
             self._listing.lost(now)
-            self._end_round(this, now, this.began)
+            self._end_round(this, now, least=now, due=now)
 
     def single_out(self, followed: Followed, now: float) -> None:
         """What a list says of the run cannot be used: it is looked at by itself."""
         with self.lock:
-            if followed.waits is not None and not followed.is_asked:
+            if followed.waits is not None and followed.look is None:
                 followed.missed = ALONE
                 self._plan(followed, now)
 
-    def _end_round(self, this: Round, now: float, due: float) -> None:
-        self._round, self._round_due = None, min(self._round_due, due)
+    def _end_round(self, this: Round, now: float, *, least: float, due: float) -> None:
+        """The next one is due then, or sooner, but not before `least`, where somebody came meanwhile."""
+        self._round, self._round_least = None, least
+        self._round_due = max(min(self._round_due, due), least)
         self._jobs.discard(this)
         self._release(now)
+
+
+def _at_most(remaining: float) -> float | None:
+    """Seconds a look may take, for somebody who waits for so many more."""
+    return None if remaining == ENDLESS else max(remaining, 0.0) + GRACE
 
 
 def _forget_errors(*runs: Followed) -> None:
@@ -763,4 +813,4 @@ def _forget_errors(*runs: Followed) -> None:
 
 def _is_due(due: float, _: int, followed: Followed) -> bool:
     """Whether it was not planned anew since, and somebody still waits."""
-    return followed.due == due and not followed.is_asked and followed.waits is not None
+    return followed.due == due and followed.waits is not None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from flowrunner.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from flowrunner.operations.steps import Operation
 
 __all__ = ["Follower"]
+
+FORKED: Final = "the process was forked while a run was waited for: in the child process, wait for it again"
 
 
 class Follower:
@@ -42,12 +46,20 @@ class Follower:
         self._pid = os.getpid()
         self._lock = self._schedule.lock
         self._crowds = 0
+        self._jobs: dict[Crowd, Job] = {}
+        self._working: set[int] = set()
         self._resting: dict[Crowd, threading.Event] = {}
         self._leader: Crowd | None = None
         self._wakes_at = math.inf
 
     def attend(self, crowd: Crowd) -> None:
-        """Take part in following runs until one of these waits is over."""
+        """Take part in following runs until one of these waits is over.
+
+        Raises:
+            InvalidRequest: this thread looks at a run just now, and what it waits for may be that look.
+        """
+        if threading.get_ident() in self._working:
+            raise InvalidRequest("on_event is called while runs are looked at and must not wait for one: hand it on")
         news = threading.Event()
         crowd.wake = news.set
         with self._lock:
@@ -55,30 +67,29 @@ class Follower:
         try:
             while not crowd.ready:
                 self._work_or_rest(crowd, news)
-        finally:
+        finally:  # an interrupt may have come at any time
             with self._lock:
                 self._crowds -= 1
-                self._get_up(crowd)  # an interrupt may have come at any time
+                self._get_up(crowd)
+                self._done(crowd)
                 self._changed()
 
     def _work_or_rest(self, crowd: Crowd, news: threading.Event) -> None:
         with self._lock:
             news.clear()
             job, seconds = self._following.next_job(crowd)
-            if crowd.ready:  # asking may show that the time is up
-                if job is not None:
-                    self._following.done(job)
-                return
-            if job is None:
+            if job is not None:
+                self._jobs[crowd] = job
+            elif not crowd.ready:
                 seconds = self._lie_down(crowd, news, seconds)
         if job is not None:
-            self._do(job)
-            return
-        try:
-            self._clock.rest(seconds, news)
-        finally:
-            with self._lock:
-                self._get_up(crowd)
+            self._do(crowd, job)
+        elif not crowd.ready:
+            try:
+                self._clock.rest(seconds, news)
+            finally:
+                with self._lock:
+                    self._get_up(crowd)
 
     def _lie_down(self, crowd: Crowd, news: threading.Event, seconds: float) -> float:
         """The seconds for which a thread rests: the leader, until something is to be done."""
@@ -94,14 +105,26 @@ class Follower:
         if self._leader is crowd:
             self._leader, self._wakes_at = None, math.inf
 
-    def _do(self, job: Job) -> None:
+    def _do(self, crowd: Crowd, job: Job) -> None:
+        if not crowd.ready:  # asking what is to be done may show that the time is up
+            self._perform_for_all(job)
+        with self._lock:
+            self._done(crowd)
+
+    def _perform_for_all(self, job: Job) -> None:
         with self._lock:
             self._changed()
+        self._working.add(threading.get_ident())
         try:
             self._perform(self._following.perform(job))
         except Exception as error:  # noqa: BLE001 - it is told to whoever waits for that run
             self._following.broke(job, error)
         finally:
+            self._working.discard(threading.get_ident())
+
+    def _done(self, crowd: Crowd) -> None:
+        job = self._jobs.pop(crowd, None)
+        if job is not None:
             self._following.done(job)
 
     def _changed(self) -> None:
@@ -116,5 +139,5 @@ class Follower:
     def forked(self) -> None:
         """Begin anew in a child process: the threads that waited are not in it."""
         if self._pid != os.getpid():
-            self._schedule.begin_anew()
+            self._schedule.begin_anew(InvalidRequest(FORKED))
             self._begin()

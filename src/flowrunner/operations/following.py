@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +12,7 @@ from flowrunner.errors import FlowrunnerError, WaitTimeout
 from flowrunner.follow import Crowd, Deadline, Look, Wait
 from flowrunner.models import seconds
 from flowrunner.operations.records import with_id
-from flowrunner.operations.rounds import Rounds, contact_lost
+from flowrunner.operations.rounds import Rounds, contact_lost, copied
 from flowrunner.operations.steps import attend
 from flowrunner.polling import ends_following
 
@@ -148,7 +147,7 @@ class Following:
     def close(self, error: BaseException) -> None:
         """Whoever still waits is told why nobody looks any more."""
         for wait in self.schedule.waits():
-            self.schedule.end(wait, copy(error))
+            self.schedule.end(wait, copied(error))
 
     def _look(self, look: Look) -> Operation[None]:
         record = look.followed.record
@@ -166,7 +165,7 @@ class Following:
         self._context.located(error, record.ref)
         if ends_following(error):
             for wait in look.followed:
-                self.schedule.end(wait, copy(error))
+                self.schedule.end(wait, copied(error))
             return
         self._context.emit(events.ContactFailed(connection=self._context.name, ref=record.ref, error=error))
         self.schedule.failed(look, now, error, partial(contact_lost, self._context))

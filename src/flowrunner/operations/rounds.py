@@ -23,6 +23,7 @@ from flowrunner.errors import (
 from flowrunner.follow import SINGLY
 from flowrunner.operations.steps import ask
 from flowrunner.polling import ends_following
+from flowrunner.retries import Failure, failure_in
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from flowrunner.operations.steps import Operation
     from flowrunner.plans import Page
 
-__all__ = ["Rounds", "contact_lost"]
+__all__ = ["Rounds", "contact_lost", "copied"]
 
 PAGES: Final = 100
 """Pages of a list that are read at most in one round."""
@@ -100,6 +101,7 @@ class Rounds:
         came_at = self._context.now()
         for followed, sighting in self._schedule.sift(page.items, asked_at, came_at):
             yield from self._news(followed, sighting, asked_at, came_at)
+        self._schedule.expire(self._context.monotonic())
         return page
 
     def _news(self, followed: Followed, sighting: Sighting, asked_at: float, came_at: datetime) -> Operation[None]:
@@ -122,18 +124,32 @@ class Rounds:
         elif ends_following(error):
             self._context.notice((f"the vendor's lists of runs cannot be used, each is looked at: {error.message}",))
             self._schedule.refused(this, now)
+        elif self._is_cut(this, error):
+            self._schedule.cut(this, now)
         else:
             self._context.emit(events.ContactFailed(connection=self._context.name, ref=ref, error=error))
             lost = partial(contact_lost, self._context)
             self._schedule.round_failed(this, now, error, lost, is_senseless=isinstance(error, ProtocolError))
 
+    def _is_cut(self, this: Round, error: FlowrunnerError) -> bool:
+        """Whether a page was given up for the sake of a wait that is over soon, before the vendor's time was up."""
+        is_short = this.at_most is not None and this.at_most < self._context.settings.timeout
+        return is_short and failure_in(error) is Failure.READ_TIMEOUT
+
     def _end(self, followed: Followed, error: FlowrunnerError) -> None:
         for wait in followed:
-            self._schedule.end(wait, copy(error))
+            self._schedule.end(wait, copied(error))
 
     def _a_ref(self, this: Round) -> Any:
         """One of the runs, to speak for all."""
         return this.expected[0].record.ref if this.expected else None
+
+
+def copied(error: BaseException) -> BaseException:
+    """An error of its own for each who waits: one that two raise would collect the traces of both."""
+    mine = copy(error)
+    mine.__cause__ = error.__cause__
+    return mine
 
 
 def contact_lost(context: Context, wait: Wait, error: FlowrunnerError) -> ContactLost:
