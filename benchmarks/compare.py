@@ -447,9 +447,9 @@ def submitting(count: int, repeat: int) -> Iterator[Row]:
 # Many at once
 
 
-async def _refreshing(base_url: str, at_once: int, count: int) -> tuple[float, float]:
+async def _refreshing(base_url: str, transport: str, at_once: int, count: int) -> tuple[float, float]:
     """Seconds, and CPU seconds, of a look, with so many at once."""
-    async with flowrunner.connect_async(**_plain(base_url), max_connections=at_once) as client:
+    async with flowrunner.connect_async(**_plain(base_url), transport=transport, max_connections=at_once) as client:
         runs = [client.attach(RunRef(client.name, client.backend, "", "1")) for _ in range(at_once)]
         await asyncio.gather(*(run.refresh() for run in runs))
 
@@ -484,23 +484,30 @@ async def _timed(work: Callable[[], Awaitable[object]], count: int) -> tuple[flo
 
 
 def at_once(repeat: int) -> Iterator[Row]:
-    """Many requests at once to a server that answers after 50 ms."""
-    share, multiple, growth, more_growth = [], [], [], []
+    """Many requests at once to a server that answers after 50 ms, over each transport that is installed, in turns."""
+    transports = ("httpx", "aiohttp") if find_spec("httpx_aiohttp") is not None else ("httpx",)
+    measured: dict[str, list[tuple[float, ...]]] = {transport: [] for transport in transports}
     with PlainServer(0.05) as server:
         for _ in range(repeat):
-            ask = partial(_refreshing, server.base_url)
-            cpu = {number: asyncio.run(ask(number, max(number * 20, 60)))[1] for number in (1, 10, 500)}
-            wall, cpu[100] = asyncio.run(ask(100, 3000))
             stock, _ = asyncio.run(_stock(server.base_url, 100, 500))
-            share.append(0.05 / 100 / wall)
-            multiple.append(stock / wall)
-            growth.append(cpu[100] / cpu[1])
-            more_growth.append(cpu[500] / cpu[10])
-    where = "requests at once, answered after 50 ms"
-    yield row(f"100 {where}: share of the ideal throughput", share, "", ">= 0.85")
-    yield row(f"100 {where}: throughput / that of one httpx.AsyncClient", multiple, "x", ">= 10")
-    yield row(f"100 {where}: CPU per request / that of one", growth, "x", "<= 1.1")
-    yield row(f"500 {where}: CPU per request / that of ten", more_growth, "x", "<= 1.2")
+            for transport in transports:
+                measured[transport].append(_at_once(server.base_url, transport, stock))
+    for transport, values in measured.items():
+        share, multiple, growth, more_growth, cpu = zip(*values, strict=True)
+        where = f"requests at once over {transport}, answered after 50 ms"
+        yield row(f"100 {where}: share of the ideal throughput", share, "", ">= 0.85")
+        yield row(f"100 {where}: throughput / one httpx.AsyncClient's", multiple, "x", ">= 10")
+        yield row(f"100 {where}: CPU per request / that of one", growth, "x", "<= 1.1")
+        yield row(f"500 {where}: CPU per request / that of ten", more_growth, "x", "<= 1.2")
+        yield row(f"100 {where}: CPU per request", cpu, "us")
+
+
+def _at_once(base_url: str, transport: str, stock: float) -> tuple[float, ...]:
+    """The values of `at_once`; `stock` is the seconds a request takes by hand."""
+    ask = partial(_refreshing, base_url, transport)
+    cpu = {number: asyncio.run(ask(number, max(number * 20, 60)))[1] for number in (1, 10, 500)}
+    wall, cpu[100] = asyncio.run(ask(100, 3000))
+    return 0.05 / 100 / wall, stock / wall, cpu[100] / cpu[1], cpu[500] / cpu[10], cpu[100] * 1e6
 
 
 def threads(repeat: int) -> Iterator[Row]:
