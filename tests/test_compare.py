@@ -29,7 +29,7 @@ def test_lateness_is_from_the_end_to_its_being_seen():
     """Sorted, whatever the order of the runs."""
     seen = Seen()
     seen.at = {"1": 12.0, "2": 10.5}
-    assert seen.late({"1": 10.0, "2": 10.0}) == [0.5, 2.0]
+    assert seen.late({"1": 10.0, "2": 10.0, "3": 11.0}, ["1", "2"]) == [0.5, 2.0]
 
 
 def test_a_filled_server_has_the_runs_it_was_filled_with():

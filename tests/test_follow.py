@@ -55,7 +55,7 @@ class Case:
         """Somebody waits for a run."""
         crowd = Crowd(every_change=True) if every_change else self.crowd
         wait = Wait(record, is_final, Deadline(length, now), crowd)
-        crowd.waits.add(wait)
+        crowd.add([wait])
         self.schedule.join([wait], now)
         return wait
 
@@ -116,6 +116,17 @@ def test_chance_shortens_the_pause():
     young.wait(record(1))
     young.looked(0.0)
     assert young.schedule.rest(0.0) == 1.0
+
+
+def test_a_run_that_was_started_just_now_among_many():
+    """Who starts many is patient: it is looked at after `poll_min`, by then with the others."""
+    case = Case(BULK)
+    case.crowd.is_patient = True
+    case.many(FEW, born=0.0, now=0.2)
+    assert case.jobs(0.9) == []
+    case.wait(record(99, born=0.9), now=0.9)
+    (this,) = case.jobs(1.0)
+    assert len(this.expected) == FEW + 1
 
 
 def test_two_who_wait_for_a_run_cost_one_look():
@@ -580,7 +591,7 @@ def test_a_round_that_fails_is_made_again():
     fails(2.0)
     fails(12.0)
     assert lost == waits
-    assert case.crowd.waits == set()
+    assert case.crowd.waits() == []
     again = case.many(30, now=20.0)
     fails(20.0, is_senseless=True)
     fails(24.0, is_senseless=True)
@@ -735,7 +746,7 @@ def test_a_child_process_begins_anew():
     case = Case()
     wait = case.wait(record(1))
     case.jobs(0.0)
-    told = SimpleNamespace(tell=None, every_change=False)
+    told = SimpleNamespace(tell=None, every_change=False, is_patient=False)
     alone = Wait(record(2), is_final, Deadline(None, 0.0), told)
     case.schedule.join([alone], 0.0)
     case.crowd.wake = None  # whose lock may never be released
@@ -805,15 +816,16 @@ class Machine(RuleBasedStateMachine):
     def somebody_gives_up(self, data):
         """And is not told any more."""
         wait = self.waits.pop(data.draw(st.integers(0, len(self.waits) - 1)))
+        self.case.crowd.open -= wait.followed is not None
         self.case.schedule.leave([wait])
-        self.case.crowd.waits.discard(wait)
 
     @invariant()
     def nothing_is_lost(self):
         """Who is not told is followed; so many jobs are under way as were taken; and there is something to do."""
         schedule = self.case.schedule
         open_waits = {wait for wait in self.waits if wait.followed is not None}
-        assert open_waits == set(schedule.waits()) == self.case.crowd.waits
+        assert open_waits == set(schedule.waits()) == set(self.case.crowd.waits())
+        assert self.case.crowd.open == len(open_waits)
         assert schedule._jobs == set(self.jobs)
         assert len(self.jobs) <= 3
         assert sum(isinstance(job, Round) for job in self.jobs) <= 1
@@ -839,7 +851,7 @@ class Machine(RuleBasedStateMachine):
             if not len(self.case.schedule):
                 break
             self.now += max(self.case.schedule.rest(self.now), 0.001)
-        assert self.case.crowd.waits == set()
+        assert (self.case.crowd.open, self.case.crowd.waits()) == (0, [])
 
 
 TestMachine = Machine.TestCase

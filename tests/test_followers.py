@@ -232,7 +232,7 @@ def test_a_job_that_comes_with_the_end_of_ones_wait_is_left_to_others(fme, monke
 
         def late(following, crowd):
             job, seconds = next_job(following, crowd)
-            for wait in tuple(crowd.waits):
+            for wait in crowd.waits():
                 following.schedule.end(wait, is_late=True)
             if has_job:
                 return job, seconds

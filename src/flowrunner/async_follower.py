@@ -26,7 +26,7 @@ class Rest(asyncio.Future[None]):
     """To await until a wait is over: the smallest thing that a task can rest on, since there may be ten thousand."""
 
     __slots__ = ()
-    every_change = False
+    every_change = is_patient = False
 
     def tell(self, _: Wait) -> None:
         """It is over."""

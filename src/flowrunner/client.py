@@ -298,13 +298,13 @@ class Client(_ClientBase):
             ContactLost: as `Run.wait`.
             InvalidRequest: a run has no id, or is another client's.
         """
-        mine = self._locally(lambda: _by_record(self, runs))
-        together = self._locally(lambda: self._operations.together(mine, timeout))
+        given = self._locally(lambda: _Given(self, runs))
+        together = self._locally(lambda: self._operations.together(given.records, timeout))
 
         def completed() -> Iterator[Run]:
             with closing(together):
                 while (record := self._perform(together.next_record())) is not None:
-                    yield from mine[record]
+                    yield from given.of(record)
 
         return completed()
 
@@ -451,7 +451,8 @@ class _RunBase:
     @property
     def uploads(self) -> tuple[RemoteFile, ...]:
         """The files that submitting it brought to the vendor; `Client.remove` takes each away again."""
-        return self._record.uploads
+        uploads: tuple[RemoteFile, ...] = self._record.uploads
+        return uploads
 
     @property
     def history(self) -> tuple[RunStatus, ...]:
@@ -575,14 +576,24 @@ class Run(_RunBase):
         return self._client._perform(operation, self.ref)  # noqa: SLF001 - as above
 
 
-def _by_record(client: _ClientBase, runs: Iterable[Any]) -> dict[RunRecord, list[Any]]:
-    """The runs by what is known of them: two may be of one record, and each is to come."""
-    found: dict[RunRecord, list[Any]] = {}
-    for run in runs:
-        if run._client is not client:  # noqa: SLF001 - a run is part of its client
-            raise InvalidRequest(f"{run.ref} belongs to another client: have each client wait for its own")
-        found.setdefault(run._record, []).append(run)  # noqa: SLF001 - as above
-    return found
+class _Given:
+    """The runs a caller gave, by what is known of them: two may be of one record, and each is to come."""
+
+    def __init__(self, client: _ClientBase, runs: Iterable[Any]) -> None:
+        self.records: dict[RunRecord, Any] = {}
+        self._more: dict[RunRecord, list[Any]] = {}
+        for run in runs:
+            if run._client is not client:  # noqa: SLF001 - a run is part of its client
+                raise InvalidRequest(f"{run.ref} belongs to another client: have each client wait for its own")
+            record = run._record  # noqa: SLF001 - as above
+            if record in self.records:
+                self._more.setdefault(record, []).append(run)
+            else:
+                self.records[record] = run
+
+    def of(self, record: RunRecord) -> list[Any]:
+        """Those of a record."""
+        return [self.records[record], *self._more.get(record, ())]
 
 
 async def _asynchronously(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
@@ -697,13 +708,13 @@ class AsyncClient(_ClientBase):
         self, runs: Iterable[AsyncRun], *, timeout: float | timedelta | None = None
     ) -> AsyncIterator[AsyncRun]:
         """As `Client.as_completed`."""
-        mine = self._locally(lambda: _by_record(self, runs))
-        together = self._locally(lambda: self._operations.together(mine, timeout))
+        given = self._locally(lambda: _Given(self, runs))
+        together = self._locally(lambda: self._operations.together(given.records, timeout))
 
         async def completed() -> AsyncIterator[AsyncRun]:
             with closing(together):
                 while (record := await self._perform(together.next_record())) is not None:
-                    for run in mine[record]:
+                    for run in given.of(record):
                         yield run
 
         return completed()

@@ -22,7 +22,7 @@ from flowrunner.polling import Contact, Trust, pause_after
 from flowrunner.states import Glimpse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from flowrunner.backend import Backend, Settings, Sighting
@@ -73,9 +73,11 @@ class Told(Protocol):
 
     Attributes:
         every_change: changes before the end matter, so the vendor is not asked to hold requests while more may come.
+        is_patient: a run that was started just now need not be looked at before `poll_min`: there will be many.
     """
 
     every_change: bool
+    is_patient: bool
 
     def tell(self, wait: Wait) -> None:
         """It is over: its run stands as wanted, or `error` or `is_late` says why not."""
@@ -116,26 +118,48 @@ class Crowd:
 
     Attributes:
         every_change: as of `Told`.
-        waits: those that are not over.
+        is_patient: as of `Told`.
+        open: how many of them are not over.
         ready: those that are, and were not taken.
         wake: wakes the caller, who may rest.
     """
 
-    def __init__(self, *, every_change: bool = False) -> None:
+    def __init__(self, *, every_change: bool = False, is_patient: bool = False) -> None:
         self.every_change = every_change
-        self.waits: set[Wait] = set()
+        self.is_patient = is_patient
+        self.open = 0
+        self._waits: list[Wait] = []
         self.ready: deque[Wait] = deque()
         self.wake: Callable[[], object] = bool
 
+    def add(self, waits: Sequence[Wait]) -> None:
+        """The caller makes these, too, and joins all at once."""
+        self._waits += waits
+        self.open += len(waits)
+
+    def waits(self) -> list[Wait]:
+        """Those that were joined and are not over."""
+        return [wait for wait in self._waits if wait.followed is not None]
+
+    def joining(self) -> list[Wait]:
+        """Those that are to be joined, while none was."""
+        return self._waits
+
     def tell(self, wait: Wait) -> None:
         """Keep it for the caller."""
-        self.waits.discard(wait)
+        self.open -= 1
+        if len(self._waits) > 2 * self.open + FEW:
+            self._waits = self.waits()
         self.ready.append(wait)
         self.wake()
 
     def only(self) -> Wait | None:
         """The wait, if it is the only one."""
-        return next(iter(self.waits)) if len(self.waits) == 1 else None
+        return self.waits()[0] if self.open == 1 else None
+
+    def any(self) -> Wait:
+        """One of those that are not over."""
+        return next(wait for wait in self._waits if wait.followed is not None)
 
 
 class Followed:
@@ -331,7 +355,8 @@ class Schedule:
         if wait.deadline.length is not None:
             self._expect(wait)
         if followed.looked_at == NEVER and followed.look is None and followed.due is None:
-            self._plan(followed, now)
+            early = wait.record.born + self._settings.poll_min
+            self._plan(followed, max(now, early) if wait.told.is_patient else now)
 
     def _follow(self, record: RunRecord) -> Followed:
         record.followed = followed = Followed(record)
@@ -354,7 +379,7 @@ class Schedule:
     def settle(self, followed: Followed) -> None:
         """Tell whoever waited for the run to stand as it does now."""
         with self.lock:
-            status = followed.record.status
+            status = followed.record.known
             for wait in followed:
                 if wait.stop(status):
                     self.end(wait)
@@ -581,7 +606,7 @@ class Schedule:
 
     def _hold(self, followed: Followed, now: float, remaining: float) -> float:
         """Seconds to ask the vendor to hold the request for; 0 asks for an answer at once."""
-        state = followed.record.status.state
+        state = followed.record.known.state
         if self._long_polls >= self._most_held(now) or followed.contact is not None or state is RunState.UNKNOWN:
             return 0.0
         if state is not RunState.RUNNING and any(wait.told.every_change for wait in followed):
@@ -615,7 +640,7 @@ class Schedule:
             was_lost, followed.contact = followed.contact is not None, None
             if was_lost:
                 _forget_errors(followed)
-            ended = followed.record.status.state.is_final
+            ended = followed.record.known.state.is_final
             is_held = look.hold > 0 and shown and self._holding.judge(look.hold, now - look.began, now, ended=ended)
             self._end_look(look, now, 0.0 if is_held else self._pause(followed, now))
             return was_lost

@@ -78,5 +78,5 @@ class Operations:
 
     def mapped(self, flow: str, max_in_flight: int) -> Mapped:
         """One flow to run for many sets of parameters."""
-        together = self.together([], None)
+        together = Together(self.following, self.following.deadline(None), most=max_in_flight)
         return Mapped(self.submitting, self.runs, together, flow=flow, max_in_flight=max_in_flight)

@@ -94,12 +94,12 @@ class Following:
     @contextmanager
     def joined(self, crowd: Crowd, *waits: Wait) -> Iterator[None]:
         """Somebody waits for so long."""
-        crowd.waits.update(waits)
+        crowd.add(waits)
         self.join(*waits)
         try:
             yield
         finally:
-            self.leave(*crowd.waits)
+            self.leave(*waits)
 
     def join(self, *waits: Wait) -> None:
         """Somebody waits from now on."""
@@ -127,8 +127,8 @@ class Following:
 
     def patience(self, crowd: Crowd) -> float:
         """Seconds until the waits are over whatever others do for them."""
-        first = next(iter(crowd.waits))  # those of a crowd have one deadline
-        return max(first.deadline.latest - self._context.monotonic(), 0.0)
+        # Those of a crowd have one deadline.
+        return max(crowd.any().deadline.latest - self._context.monotonic(), 0.0)
 
     def perform(self, job: Job) -> Operation[None]:
         """Do what is to be done; whoever waits for it is told how it went."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from flowrunner import events
 from flowrunner.enums import RunState
@@ -35,6 +35,30 @@ HISTORY: Final = 200
 LOST: Final = RunState.LOST
 
 
+@frozen
+class _Rarities:
+    """What is known of few runs, as the attributes of `RunRecord` have it."""
+
+    uploads: tuple[RemoteFile, ...] = ()
+    submitted_at: datetime | None = None
+    outcome: Outcome | None = None
+    candidates: tuple[tuple[RunRef, RunStatus], ...] = ()
+
+
+NONE: Final = _Rarities()
+
+
+def _rare(name: str) -> Any:
+    def get(record: RunRecord) -> Any:
+        return getattr(record.rarities, name)
+
+    def put(record: RunRecord, value: Any) -> None:
+        if value != get(record):
+            record.rarities = evolve(record.rarities, **{name: value})
+
+    return property(get, put)
+
+
 class RunRecord:
     """All a client knows of one run.
 
@@ -52,6 +76,7 @@ class RunRecord:
         result: read once.
         candidates: the runs that may be it, with how they stood in the vendor's list.
         followed: who waits for it; None if nobody does.
+        rarities: `uploads`, `submitted_at`, `outcome` and `candidates`, which few runs have.
         glimpse: the last answer that said nothing new, where it was not looked at more closely.
         lock: held while what is known changes; one for all, since that takes microseconds and there are many runs.
     """
@@ -59,44 +84,48 @@ class RunRecord:
     lock: ClassVar[threading.RLock] = threading.RLock()
 
     __slots__ = (
-        "_history", "_track", "born", "candidates", "changes", "expected_flow", "followed", "glimpse", "hidden",
-        "is_settled", "outcome", "ref", "result", "submitted_at", "uploads",
+        "_history", "_track", "born", "changes", "expected_flow", "followed", "glimpse", "hidden",
+        "is_settled", "rarities", "ref", "result",
     )  # fmt: skip
 
     def __init__(self, ref: RunRef, track: Track, *, born: float, expected_flow: str | None = None) -> None:
         self.ref = ref
         self._track = track
         self._history: tuple[RunStatus, ...] = ()
+        self.rarities = NONE
         self.changes = 0
         self.expected_flow = expected_flow
         self.hidden = NOTHING_HIDDEN
-        self.uploads: tuple[RemoteFile, ...] = ()
         self.born = born
-        self.submitted_at: datetime | None = None
         self.is_settled = True
-        self.outcome: Outcome | None = None
         self.result: RunResult | None = None
-        self.candidates: tuple[tuple[RunRef, RunStatus], ...] = ()
         self.followed: Followed | None = None
         self.glimpse: Glimpse | None = None
+
+    uploads = _rare("uploads")
+    submitted_at = _rare("submitted_at")
+    outcome = _rare("outcome")
+    candidates = _rare("candidates")
 
     @property
     def track(self) -> Track:
         """What is known of its state; replaced under `lock`."""
-        if self.glimpse is not None:
-            with self.lock:
-                if self.glimpse is not None:
-                    self._track, self.glimpse = glimpsed(self._track, self.glimpse), None
-        return self._track
+        glimpse = self.glimpse  # what was only glimpsed is not kept: there may be ten thousand runs
+        return self._track if glimpse is None else glimpsed(self._track, glimpse)
 
     @track.setter
     def track(self, track: Track) -> None:
-        self._track = track
+        self._track, self.glimpse = track, None
 
     @property
     def status(self) -> RunStatus:
         """What the caller sees."""
         return self.track.status
+
+    @property
+    def known(self) -> RunStatus:
+        """As `status`, but for the time when that was seen last; for whoever asks often."""
+        return self._track.status
 
     @property
     def is_expected(self) -> bool:
@@ -112,7 +141,7 @@ class RunRecord:
         """Add what is known now to the history."""
         # The last one is what is known now, as a rule: it is not kept twice.
         before = [*self._history[:-1], *(status.without_raw() for status in self._history[-1:])]
-        self._history = (*before, self.status)[-HISTORY:]
+        self._history = (*before, self.known)[-HISTORY:]
         self.changes += 1
 
     def is_as_known(self, sighting: Sighting, glimpse: Glimpse) -> bool:

@@ -76,7 +76,7 @@ class Results:
     def waiting(self, record: RunRecord, timeout: float | timedelta | None, until: str, told: Told) -> Wait:
         """A wait as that of `wait`, for somebody who is told when it is over, and then concludes it."""
         wait = Wait(record, _stop(until), self.deadline(timeout), told)
-        if wait.stop(record.status):
+        if wait.stop(record.known):
             told.tell(wait)
         else:
             with_id(record.ref)

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from flowrunner.errors import RunNotFound, WaitTimeout
-from flowrunner.follow import Crowd, Wait
+from flowrunner.follow import FEW, Crowd, Wait
 from flowrunner.operations.records import with_id
 from flowrunner.operations.steps import attend
 from flowrunner.states import needs_a_person
@@ -32,12 +32,13 @@ class Together:
     Args:
         following: follows them, from the first `next` to `close`.
         deadline: when to give up.
+        most: so many are started one after the other, if more than a few are: none needs a look of its own at first.
     """
 
-    def __init__(self, following: Following, deadline: Deadline) -> None:
+    def __init__(self, following: Following, deadline: Deadline, *, most: int = 0) -> None:
         self._following = following
         self._deadline = deadline
-        self._crowd = Crowd()
+        self._crowd = Crowd(is_patient=most > FEW)
         self._ended: deque[RunRecord] = deque()
         self._has_begun = False
 
@@ -49,22 +50,22 @@ class Together:
         """
         waits = []
         for record in records:
-            if _is_done(record.status):
+            if _is_done(record.known):
                 self._ended.append(record)
             else:
                 with_id(record.ref)
                 waits.append(Wait(record, _is_done, self._deadline, self._crowd))
-        self._crowd.waits.update(waits)
+        self._crowd.add(waits)
         if self._has_begun:
             self._following.join(*waits)
 
     def __len__(self) -> int:
-        return len(self._crowd.waits) + len(self._crowd.ready) + len(self._ended)
+        return self._crowd.open + len(self._crowd.ready) + len(self._ended)
 
     def close(self) -> None:
         """Wait for none of them any more."""
-        self._following.leave(*self._crowd.waits)
-        self._crowd.waits.clear()
+        self._following.leave(*self._crowd.waits())
+        self._crowd = Crowd()
 
     def next(self) -> Operation[tuple[RunRecord, Exception | None] | None]:
         """The next run that has come to its end, or why it cannot be waited for any longer; None if there is no other.
@@ -75,8 +76,8 @@ class Together:
             return self._ended.popleft(), None
         if not self._has_begun:
             self._has_begun = True
-            self._following.join(*self._crowd.waits)
-        if not self._crowd.ready and self._crowd.waits:
+            self._following.join(*self._crowd.joining())
+        if not self._crowd.ready and self._crowd.open:
             yield from attend(self._crowd)
         if not self._crowd.ready:
             return None
@@ -103,7 +104,7 @@ class Together:
             raise wait.error  # the program is being ended
         if not wait.is_late:
             return None if isinstance(wait.error, RunNotFound) else wait.error
-        late = 1 + len(self._crowd.waits) + sum(each.is_late for each in self._crowd.ready)
+        late = 1 + self._crowd.open + sum(each.is_late for each in self._crowd.ready)
         error = WaitTimeout(
             f"{late} runs have not ended within {self._deadline.length:g} s: they go on, wait again",
             status=wait.record.status,
