@@ -292,9 +292,10 @@ class Sighting:
         message: what the vendor says.
         progress: 0.0 to 1.0.
         read: reads the run as a whole; without asking anybody, and at most once.
+        place: which run of a page that is, where one `read` is for all of them: it is called with it.
     """
 
-    __slots__ = ("_read", "id", "message", "progress", "word")
+    __slots__ = ("_place", "_read", "id", "message", "progress", "word")
 
     def __init__(
         self,
@@ -303,13 +304,15 @@ class Sighting:
         message: str | None = None,
         progress: float | None = None,
         *,
-        read: Callable[[], Observation],
+        read: Callable[..., Observation],
+        place: int | None = None,
     ) -> None:
         self.id = id
         self.word = word
         self.message = message
         self.progress = progress
         self._read = read
+        self._place = place
 
     def observation(self) -> Observation:
         """All that the page says of the run.
@@ -317,7 +320,7 @@ class Sighting:
         Raises:
             ProtocolError: what it says makes no sense, which concerns no other run.
         """
-        return self._read()
+        return self._read() if self._place is None else self._read(self._place)
 
 
 @frozen(kw_only=True)

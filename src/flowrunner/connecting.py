@@ -47,7 +47,7 @@ def connect(
         name: of a connection in the configuration.
         backend: the vendor, by name or class; with it and without a name, all settings are given here.
         config: a configuration file, or its content, instead of the usual search.
-        on_event: called with every event, see `flowrunner.events`.
+        on_event: called with every event, see `flowrunner.events`; it must not wait for a run.
         journal: where submissions are written down: a file, or True for one in the user's state folder.
         **settings: of the connection; they win over the environment and the file.
 

@@ -750,7 +750,7 @@ class Schedule:
             was_lost = self._lists.succeeded()
             if was_lost:
                 _forget_errors(*this.expected)
-            missing = this.missing()
+            missing = [] if this.is_complete() else this.missing()
             if this.expected and len(missing) == len(this.expected):  # whoever may not list these runs looks at each
                 self._listing.lost(now)
             else:

@@ -543,14 +543,15 @@ class FmeFlowV3(Backend):
 
     def _sightings(self, page: Glimpsed[Glances], zone: tzinfo, remark: str | None) -> Iterator[Sighting]:
         word_of = cache(self._word)  # of a thousand jobs few stand otherwise than the others
-        for index, each in enumerate(page.seen.items):
+        job_in = partial(self._job_in, page, zone, remark)
+        for place, each in enumerate(page.seen.items):
             result = each.result or NO_RESULT
             word, _ = word_of(each.status or None, result.status or None)
             message = result.statusMessage or each.statusMessage or None
-            yield Sighting(str(each.id), word, message, read=partial(self._job_in, page, index, zone, remark))
+            yield Sighting(str(each.id), word, message, read=job_in, place=place)
 
-    def _job_in(self, page: Glimpsed[Glances], index: int, zone: tzinfo, remark: str | None) -> Observation:
-        item = page.item(index)
+    def _job_in(self, page: Glimpsed[Glances], zone: tzinfo, remark: str | None, place: int) -> Observation:
+        item = page.item(place)
         job = read(item, Job)
         return _with_remark(self._seen(job, item.content, zone), remark if job.has_bare_times else None)
 

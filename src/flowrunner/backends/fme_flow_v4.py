@@ -454,11 +454,11 @@ class FmeFlowV4(Backend):
         group = list((COMPLETED if ended else ACTIVE).values())
         response = yield from send(Request("GET", API + path("jobs"), query=_list_query(group, RunQuery(), offset)))
         page = glimpse_jobs(response, Glances)
-        seen = page.seen.items
-        sightings = (
-            Sighting(str(each.id), each.status or None, each.statusMessage or None, read=partial(_job_in, page, index))
-            for index, each in enumerate(seen)
-        )
+        job_in = partial(_job_in, page)
+        sightings = [
+            Sighting(str(each.id), each.status or None, each.statusMessage or None, read=job_in, place=place)
+            for place, each in enumerate(page.seen.items)
+        ]
         return Page(tuple(sightings), offset_after(page.seen, offset))
 
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
@@ -675,8 +675,8 @@ def _listed(item: Any) -> Listed:
     return Listed(str(job_id.id), observation.flow or "", observation)
 
 
-def _job_in(page: Glimpsed[Glances], index: int) -> Observation:
-    item = page.item(index)
+def _job_in(page: Glimpsed[Glances], place: int) -> Observation:
+    item = page.item(place)
     return _observation(read(item, Job), item.content)
 
 

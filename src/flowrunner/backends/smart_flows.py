@@ -468,12 +468,12 @@ class SmartFlows(Backend):
 
     def _sightings(self, page: Glimpsed[list[Glance]], *, ended: bool) -> Iterator[Sighting]:
         has_ended = cache(lambda word: self._has_ended(Observation(word=word)))  # there are few words in a page
-        for index, each in enumerate(page.seen):
+        execution_in = partial(_execution_in, page)
+        for place, each in enumerate(page.seen):
             word = each.status or None
             if has_ended(word) is ended:
                 progress = None if each.percentage is None else _share(each.percentage)
-                read = partial(_execution_in, page, index)
-                yield Sighting(each.id, word, each.message or None, progress, read=read)
+                yield Sighting(each.id, word, each.message or None, progress, read=execution_in, place=place)
 
     def _shown(self, seen: Observation) -> RunState:
         """The state in which a listed run is shown."""

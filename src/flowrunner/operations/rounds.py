@@ -64,7 +64,7 @@ class Rounds:
         try:
             yield from self._context.prepared(retry=False, at_most=this.at_most)
             yield from self._go_on(this)
-            if len(this.missing()) > SINGLY:
+            if not this.is_complete() and len(this.missing()) > SINGLY:
                 yield from self._have_ended(this)
         except FlowrunnerError as error:
             self._failed(this, error)
