@@ -218,7 +218,7 @@ async def cycles(server: Filled, ids: list[str]) -> Cycle:
 def following(vendor: str, sizes: Sequence[int], repeat: int) -> Iterator[Row]:
     """CPU and requests of a cycle, and how they grow; with each way to read pages."""
     for size, (reader, reading) in product(sizes, readers().items()):
-        measured, ratios = _compared(vendor, size, repeat, reading)
+        measured, ratios = _compared(vendor, size, repeat if size <= 10_000 else 1, reading)
         where = f"{vendor}, {size:,} runs, {reader}"
         goal = f"<= {-(-size // 1000) + 2}"
         yield row(f"{where}: requests per cycle", [each.requests for each in measured], "", goal)
@@ -543,20 +543,24 @@ def _at_once(base_url: str, transport: str, stock: float) -> tuple[float, ...]:
 
 def threads(repeat: int) -> Iterator[Row]:
     """A hundred threads on one client, against one thread, and against a hundred that have an httpx.Client each."""
-    one, own = [], []
-    with PlainServer(0.0) as server, flowrunner.connect(**_plain(server.base_url)) as client, ExitStack() as stack:
+    for delay, said in ((0.05, "answered after 50 ms"), (0.0, "answered at once")):
+        with PlainServer(delay) as server:
+            one, own = zip(*(_threads(server.base_url, 5 if delay else 40) for _ in range(repeat)), strict=True)
+        where = f"a hundred threads on one client, {said}: CPU per request"
+        yield row(f"{where} / that of one", one, "x", "<= 1.3")
+        yield row(f"{where} / by hand, a client for each", own, "x")
+
+
+def _threads(base_url: str, each: int) -> tuple[float, float]:
+    """How many times as much a hundred threads take as one, and as a hundred by hand."""
+    trust = httpx.create_ssl_context()
+    address = f"{base_url}/fmeapiv4/jobs/1"
+    with flowrunner.connect(**_plain(base_url)) as client, ExitStack() as stack:
         refresh = client.attach(RunRef(client.name, client.backend, "", "1")).refresh
-        trust = httpx.create_ssl_context()
         clients = [stack.enter_context(httpx.Client(verify=trust, timeout=60)) for _ in range(100)]
-        address = f"{server.base_url}/fmeapiv4/jobs/1"
-        by_hand = [partial(_get, each, address) for each in clients]
-        for _ in range(repeat):
-            ours = _in_threads([refresh] * 100, 40)
-            one.append(ours / _in_threads([refresh], 2000))
-            own.append(ours / _in_threads(by_hand, 40))
-    where = "a hundred threads on one client: CPU per request"
-    yield row(f"{where} / that of one", one, "x", "<= 1.3")
-    yield row(f"{where} / by hand, an httpx.Client for each thread", own, "x")
+        ours = _in_threads([refresh] * 100, each)
+        alone = _in_threads([refresh], each * 5)
+        return ours / alone, ours / _in_threads([partial(_get, other, address) for other in clients], each)
 
 
 def _get(client: httpx.Client, address: str) -> str:
@@ -641,7 +645,7 @@ def measures(*, is_quick: bool) -> dict[str, Callable[[], Iterator[Row]]]:
         "memory": partial(memory, few),
         "long-poll": partial(long_polls, (100,) if is_quick else (100, 500), few),
         "lists": partial(lists, few),
-        "map": partial(submitting, 1000 if is_quick else 10_000, few),
+        "map": partial(submitting, 1000 if is_quick else 10_000, 1),
         "at-once": partial(at_once, some),
         "threads": partial(threads, some),
         "second": partial(second_client, some),

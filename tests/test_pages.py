@@ -1,5 +1,6 @@
 """Pages of many runs: what is read of them at once, what later, and that both decoders read the same."""
 
+import gc
 import json
 
 import pytest
@@ -158,6 +159,25 @@ def test_what_nobody_reads_is_not_judged(decoder, body):
     assert json_of(page.item(1)) == {"id": 2}
     with pytest.raises(ProtocolError):
         json_of(page.item(0))
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+@pytest.mark.parametrize("body", [b'{"items": []}', b"<html>"])
+def test_python_looks_for_cycles_again(monkeypatch, is_enabled, body):
+    """It does not while a page is read, and does afterwards if it did before, whatever was read."""
+    seen = []
+    monkeypatch.setattr(pages, "msgspec", lambda: seen.append(gc.isenabled()))
+    was_enabled = gc.isenabled()
+    try:
+        (gc.enable if is_enabled else gc.disable)()
+        if body == b"<html>":
+            with pytest.raises(ProtocolError):
+                pages.glimpse(Response(200, {}, body), Sheet, key="items")
+        else:
+            pages.glimpse(Response(200, {}, body), Sheet, key="items")
+        assert (seen, gc.isenabled()) == ([False], is_enabled)
+    finally:
+        (gc.enable if was_enabled else gc.disable)()
 
 
 def test_an_item_that_cannot_be_written_again(monkeypatch):

@@ -10,7 +10,9 @@ answer makes no sense: what it refuses is read again without it.
 
 from __future__ import annotations
 
+import gc
 import json
+from contextlib import contextmanager
 from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -22,7 +24,7 @@ from flowrunner.convert import structure
 from flowrunner.plans import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Glimpsed", "glimpse"]
 
@@ -59,15 +61,25 @@ def glimpse(response: Response, form: type[F], *, key: str | None = None) -> Gli
     Raises:
         ProtocolError: the answer is not JSON, or lacks what a glance requires.
     """
-    fast = _with_msgspec(response.content, form, key)
-    if fast is not None:
-        return fast
-    value = _json_of(response)
+    with _undisturbed():
+        return _with_msgspec(response.content, form, key) or _with_json(response, form, key)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Have Python not look for cycles meanwhile.
+
+    A page is tens of thousands of objects that go as one, and none is in a cycle. While they come, all objects of the
+    program would be looked through again and again, which takes longer than reading the page.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
     try:
-        seen = structure(value, form)
-    except ValueError as error:
-        raise senseless(response, f"JSON that is no page of runs ({error})") from None
-    return Glimpsed(seen, partial(_written, value if key is None else value[key]))
+        yield
+    finally:
+        gc.enable()
 
 
 # With what every Python has
@@ -75,6 +87,15 @@ def glimpse(response: Response, form: type[F], *, key: str | None = None) -> Gli
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _with_json(response: Response, form: Any, key: str | None) -> Glimpsed[Any]:
+    value = _json_of(response)
+    try:
+        seen = structure(value, form)
+    except ValueError as error:
+        raise senseless(response, f"JSON that is no page of runs ({error})") from None
+    return Glimpsed(seen, partial(_written, value if key is None else value[key]))
 
 
 _DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
