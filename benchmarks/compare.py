@@ -29,6 +29,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
+from urllib.parse import urlencode
 
 import httpx
 from attrs import asdict, frozen
@@ -160,7 +161,8 @@ def hands() -> dict[str, Callable[[list[str], dict[str, str]], float]]:
 def looks_of(client: Any, runs: list[Any]) -> tuple[list[str], dict[str, str]]:
     """What a program asks by hand to look at these runs: addresses, and the headers with the credential."""
     backend = client._backend  # noqa: SLF001 - it knows the addresses
-    paths = [next(backend.observe(run.ref)).path for run in runs]
+    looks = [next(backend.observe(run.ref)) for run in runs]
+    paths = [f"{look.path}?{urlencode(look.query)}" if look.query else look.path for look in looks]
     headers = {name: secret.reveal() for name, secret in backend.authorize().items()}
     return [backend.base_url + path for path in paths], {**headers, "Accept": "application/json"}
 
