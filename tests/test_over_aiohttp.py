@@ -125,11 +125,15 @@ def test_why_no_connection_was_made(fme, settings, failure, transport):
 def test_an_answer_that_is_no_http(transport):
     """It may have come from what took the submission."""
 
+    def answer(_, writer):
+        writer.write(b"nonsense\r\n\r\n")
+        writer.close()
+
     async def main():
-        server = await asyncio.start_server(lambda _, writer: writer.write(b"nonsense\r\n\r\n"), "127.0.0.1", 0)
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         settings = {"backend": "fme-flow-v4", "base_url": address, "token": "t-t-t-t", "transport": transport}
-        async with flowrunner.connect_async(**settings, check_parameters=False) as client:
+        async with server, flowrunner.connect_async(**settings, check_parameters=False) as client:
             return await submitted(client)
 
     assert asyncio.run(main()) == ("SubmissionUncertain", Failure.RESET_BEFORE)

@@ -438,7 +438,7 @@ def test_submissions_overlap(connected):
         if sent.method == "POST":
             under_way.append(sent)
             most.append(len(under_way))
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.05)
             under_way.remove(sent)
             jobs[len(jobs) + 1] = "success"
             return Response(202, {}, json.dumps({"id": len(jobs)}).encode())

@@ -109,6 +109,7 @@ def setting(
     default: Any = NOTHING,
     validator: Callable[[Any, Any, Any], None] | None = None,
     shown: bool = True,
+    choices: tuple[str, ...] = (),
 ) -> Any:
     """A field of a settings class, with the help text that the command line and the docs show.
 
@@ -117,8 +118,9 @@ def setting(
         default: without one, the setting is required.
         validator: as attrs has them; it raises `ValueError`.
         shown: whether the value may be printed. A proxy's address may hold a password.
+        choices: the values there are, where these are few; the validator refuses others.
     """
-    return field(default=default, validator=validator, repr=shown, metadata={"help": help})
+    return field(default=default, validator=validator, repr=shown, metadata={"help": help, "choices": choices})
 
 
 def secret(help: str, *, default: Any = NOTHING) -> Any:  # noqa: A002 - as above
@@ -176,6 +178,7 @@ class Settings:
         "where many are under way. A Client always sends over httpx.",
         default="httpx",
         validator=_transport,
+        choices=TRANSPORTS,
     )
     requests_per_second: float | None = setting(
         "Requests per second, at most; unlimited if absent.", default=None, validator=_positive_or_none

@@ -109,9 +109,11 @@ def _setting(setting: Setting, attribute: Attribute[Any]) -> dict[str, Any]:
     if setting.is_secret:
         # Draft 7 ignores what stands beside a `$ref`.
         return {**described, "allOf": [{"$ref": "#/definitions/credential"}]}
+    choices = attribute.metadata.get("choices")
     return {
         **described,
         **_type(setting.type),
+        **({"enum": list(choices)} if choices else {}),
         **_NAMED.get(setting.name, {}),
         **_bounds(attribute, setting.type),
         **_default(attribute.default),

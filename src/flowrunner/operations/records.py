@@ -166,8 +166,8 @@ def _renew_lock() -> None:
     RunRecord.lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):  # a thread that held it may not be in the child process
-    os.register_at_fork(after_in_child=_renew_lock)
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows forks nothing
+    os.register_at_fork(after_in_child=_renew_lock)  # a thread that held it may not be in the child process
 
 
 class Runs:
