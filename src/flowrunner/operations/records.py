@@ -162,7 +162,7 @@ class RunRecord:
         return True
 
 
-def _renew_lock() -> None:
+def _renew_lock() -> None:  # pragma: no cover - it runs in child processes alone
     RunRecord.lock = threading.RLock()
 
 
