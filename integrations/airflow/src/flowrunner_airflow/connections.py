@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, get_origin
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -14,6 +13,8 @@ from flowrunner.config.settings import declared, from_text, some
 from flowrunner.errors import FlowrunnerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flowrunner.config.settings import Setting
 
 __all__ = ["BACKEND", "CREDENTIALS", "RUN_URL", "STANDARD", "Server", "server"]

@@ -1,0 +1,90 @@
+"""The trigger that follows a run: all of a triggerer share one client for each connection, and so one follower."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowException
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+import flowrunner
+from flowrunner import FlowrunnerError
+from flowrunner_airflow import events
+from flowrunner_airflow.following import afollow, sentence
+from flowrunner_airflow.hook import FlowrunnerHook
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from flowrunner import AsyncRun
+
+__all__ = ["FollowTrigger"]
+
+
+class FollowTrigger(BaseTrigger):
+    """Fires when a run has ended, or cannot be followed any more.
+
+    It ends no run, however it is itself ended; only a user who ends the task does.
+
+    Args:
+        flowrunner_conn_id: the connection.
+        ref: the run, as `str(run.ref)` gives it.
+        submitted_at: when it was submitted, in ISO 8601, where that is known.
+        details: whether outputs, artifacts and metrics are told, too.
+        cancel_on_kill: whether the run is cancelled when a user ends the task.
+    """
+
+    def __init__(
+        self,
+        flowrunner_conn_id: str,
+        ref: str,
+        *,
+        submitted_at: str | None = None,
+        details: bool = False,
+        cancel_on_kill: bool = True,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow annotates no constructor of triggers
+        self.flowrunner_conn_id = flowrunner_conn_id
+        self.ref = ref
+        self.submitted_at = submitted_at
+        self.details = details
+        self.cancel_on_kill = cancel_on_kill
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """What it is made of again, in any triggerer; there is no secret in it."""
+        return "flowrunner_airflow.trigger.FollowTrigger", {
+            "flowrunner_conn_id": self.flowrunner_conn_id,
+            "ref": self.ref,
+            "submitted_at": self.submitted_at,
+            "details": self.details,
+            "cancel_on_kill": self.cancel_on_kill,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Follow the run and fire once."""
+        yield TriggerEvent(await self._event())  # type: ignore[no-untyped-call]  # nor this one
+
+    async def _event(self) -> dict[str, Any]:
+        try:
+            async with self._attached() as run:
+                result = await afollow(run, self.log, details=self.details)
+        except (FlowrunnerError, AirflowException) as error:
+            self.log.warning("Run %s cannot be followed: %s", self.ref, error)
+            return events.broken(error)
+        self.log.info("Run %s: %s", self.ref, sentence(result.status))
+        return events.ended(result, details=self.details)
+
+    async def on_kill(self) -> None:
+        """Cancel the run: a user has marked the task, or cleared it."""
+        if self.cancel_on_kill:
+            async with self._attached() as run:
+                self.log.info("Run %s is cancelled: %s", self.ref, await run.cancel())
+
+    @asynccontextmanager
+    async def _attached(self) -> AsyncIterator[AsyncRun]:
+        server = await FlowrunnerHook(self.flowrunner_conn_id).aget_server()
+        submitted_at = None if self.submitted_at is None else datetime.fromisoformat(self.submitted_at)
+        async with flowrunner.share_async(**server.settings) as client:
+            yield client.attach(self.ref, submitted_at=submitted_at)
