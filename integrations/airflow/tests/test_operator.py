@@ -11,7 +11,7 @@ import flowrunner
 from flowrunner import RunRef
 from flowrunner.simulator import Behaviour
 from flowrunner.simulator.smart_flows_flows import SmartFlowId
-from flowrunner_airflow import FlowrunnerOperator, notes, starting
+from flowrunner_airflow import FlowrunnerOperator, following, notes, starting
 
 FLOW = "Samples/austinDownload.fmw"
 PARAMETERS = {"MAXY": 42, "THEMES": ["airports"]}
@@ -79,8 +79,8 @@ def test_what_becomes_an_xcom(stage, fme, deferrable):
     """Of the result, what was asked for is an XCom of its own; the address of the run's page, where it is known."""
     fme.pool.script(FLOW, Behaviour(duration=1, features=7))
     ran = stage.run(task(deferrable=deferrable, xcoms=("outputs", "metrics")))
-    assert ran.xcom("metrics")["features_output"] == 7
-    assert ran.xcom("outputs") == {}
+    assert ran.xcom("metrics")["features_written"] == 7
+    assert list(ran.xcom("outputs")) == ["download_url"]
     assert ran.xcom("artifacts") is None
 
 
@@ -109,12 +109,12 @@ def test_without_waiting(stage, fme):
         ("smart-flows", SmartFlowId.INTERRUPTED, None, 2),  # INTERRUPTED
     ],
 )
-def test_the_cause_decides_about_another_attempt(stage, simulated, connected, deferrable, vendor, flow, outcome, tries):
+def test_the_cause_decides(stage, simulated, connected, deferrable, vendor, flow, outcome, tries):  # noqa: PLR0917 - fixtures
     """A failure of the work's own, and a cancellation, end the task; any other is tried again, with a new run."""
     simulator = simulated(vendor)
     connected(simulator)
     if outcome:
-        flow = simulator.world.flows[0].id if vendor == "invision" else flow
+        flow = next(iter(simulator.world.flows)) if vendor == "invision" else flow
         simulator.pool.script(flow, Behaviour(duration=1, outcome=outcome))
     parameters = PARAMETERS if vendor == "fme-flow-v3" else None
     ran = stage.run(task(flow=str(flow), parameters=parameters, deferrable=deferrable))
@@ -124,7 +124,7 @@ def test_the_cause_decides_about_another_attempt(stage, simulated, connected, de
 
 def test_what_fits_no_flow(stage, fme):
     """Parameters that do not fit end the task, nothing is started, and nothing is noted."""
-    ran = stage.run(task(parameters={"MAXX": 1}))
+    ran = stage.run(task(parameters={"MAXY": "high"}))
     assert (ran.state, ran.tries, fme.books) == ("failed", 1, ())
     assert ran.note() is None
 
@@ -192,7 +192,7 @@ def test_a_worker_that_dies_before_it_notes_the_run(stage, simulated, connected,
 
 
 def test_where_nobody_knows_whether_there_is_a_run(stage, fme, dies, at_once):
-    """Where it keeps none, a run that may be it is not guessed at, and no other is started until the task is cleared."""
+    """Where it keeps none, what may be the run is not guessed at, and no other is started until the task is cleared."""
     dies(starting.Starter, "_submit", after=True)
     ran = stage.run(task(retries=5))
     assert (ran.state, ran.tries, len(fme.books)) == ("failed", 2, 1)
@@ -203,17 +203,17 @@ def test_where_nobody_knows_whether_there_is_a_run(stage, fme, dies, at_once):
 
 def test_runs_of_before_are_no_candidates(stage, fme, dies, at_once):
     """What the vendor started earlier is not the run that is looked for."""
+    fme.clock._origin -= timedelta(hours=5)
     with flowrunner.connect(backend="fme-flow", **fme.settings) as client:
         client.submit(FLOW, PARAMETERS)
-    for job in fme.pool.jobs:
-        job.queued_at -= timedelta(hours=5)
+    fme.clock._origin += timedelta(hours=5)
     dies(starting.Starter, "_submit")
     ran = stage.run(task())
     assert (ran.state, len(fme.books)) == ("success", 2)
 
 
 @pytest.mark.parametrize(("cut", "tries"), [("reset_after", 1), ("reset_before", 2)])
-def test_a_submission_without_an_answer(stage, simulated, connected, at_once, cut, tries):
+def test_a_submission_without_an_answer(stage, simulated, connected, at_once, cut, tries):  # noqa: PLR0917 - fixtures
     """It is looked for: what was started is gone on with, what was not is started by the next attempt."""
     simulator = simulated("fme-flow-v3")
     connected(simulator)
@@ -227,7 +227,7 @@ def test_a_vendor_that_cannot_tell(stage, simulated, connected, at_once):
     simulator = simulated("invision")
     connected(simulator)
     simulator.cut_next("reset_after", method="POST")
-    ran = stage.run(task(flow=simulator.world.flows[0].id, parameters=None))
+    ran = stage.run(task(flow=next(iter(simulator.world.flows)), parameters=None))
     assert (ran.state, ran.tries, len(simulator.books)) == ("failed", 1, 1)
     ran.clear()
     ran.attempt()
@@ -237,7 +237,7 @@ def test_a_vendor_that_cannot_tell(stage, simulated, connected, at_once):
 def test_what_was_submitted_is_given_time_to_arrive(stage, fme, dies, monkeypatch):
     """An attempt that knows of no answer waits until the submission cannot be under way any more."""
     waited = []
-    monkeypatch.setattr(starting.time, "sleep", waited.append)
+    monkeypatch.setattr(starting, "sleep", waited.append)
     dies(starting.Starter, "_submit")
     ran = stage.run(task())
     assert ran.state == "success"
@@ -248,10 +248,27 @@ def test_contact_that_is_lost(stage, fme, connected):
     """The next attempt goes on with the run."""
     connected(fme, contact_budget=0.2)
     fme.pool.script(FLOW, Behaviour(duration=100))
-    fme.respond_next("*/jobs*", 503, method="GET", times=20)
+    fme.respond_next("*/jobs/*", 503, method="GET", times=9)
     ran = stage.run(task())
-    assert (ran.state, len(fme.books)) == ("success", 1)
-    assert ran.tries > 1
+    assert (ran.state, ran.tries, len(fme.books)) == ("success", 2, 1)
+
+
+def test_a_first_look_that_fails(stage, fme, dies):
+    """An attempt that cannot be told how its run stands follows it until it is told."""
+    fme.pool.script(FLOW, Behaviour(duration=100))
+    dies(FlowrunnerOperator, "_announce")
+    fme.respond_next("*/jobs/*", 503, method="GET", times=2)
+    ran = stage.run(task())
+    assert (ran.state, ran.tries, len(fme.books)) == ("success", 2, 1)
+
+
+def test_a_first_look_that_may_not_be_had(stage, fme, dies):
+    """What waiting does not mend ends the attempt, and leaves the run noted."""
+    dies(FlowrunnerOperator, "_announce")
+    fme.respond_next("*/jobs/*", 403, {"message": "no"}, method="GET", times=9)
+    ran = stage.run(task())
+    assert (ran.state, ran.tries, len(fme.books)) == ("failed", 2, 1)
+    assert RunRef.parse(ran.note()["ref"]).id == ids(fme)[0]
 
 
 def test_a_run_that_was_cancelled_with_its_attempt(stage, fme, dies):
@@ -388,34 +405,48 @@ def test_details_that_cannot_be_read(stage, fme, connected, xcoms, tries):
     assert ("success", tries, 1) == (ran.state, ran.tries, len(fme.books))
 
 
+@pytest.fixture
+def told(monkeypatch):
+    """Have something done as soon as the task has said that its run waits."""
+    threads = []
+
+    def then(deed):
+        said = threading.Event()
+        say = following._say
+        monkeypatch.setattr(following, "_say", lambda *args: (say(*args), said.set()))
+        threads.append(threading.Thread(target=lambda: said.wait(30) and deed()))
+        threads[-1].start()
+
+    yield then
+    for thread in threads:
+        thread.join()
+
+
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_run_that_asks_a_person(stage, simulated, connected, capsys, deferrable):
+def test_a_run_that_asks_a_person(stage, simulated, connected, told, capsys, deferrable):  # noqa: PLR0917 - fixtures
     """The task waits on, its log says what is asked, and it ends when somebody has answered."""
     simulator = simulated("smart-flows")
     connected(simulator)
-    answering = threading.Thread(target=_answer, args=(simulator,))
-    answering.start()
+    told(lambda: _answer(simulator))
     ran = stage.run(task(flow=str(SmartFlowId.ASKS_ONCE), parameters=None, deferrable=deferrable))
-    answering.join()
     assert (ran.state, len(simulator.books)) == ("success", 1)
-    assert "waits for a person (user_input) and is asked:" in capsys.readouterr().out
+    assert "waits for a person (user_input) and is asked: Name, Language, Include signature" in capsys.readouterr().out
 
 
 def _answer(simulator):
-    with flowrunner.connect(backend="smart-flows", **simulator.settings, poll_min=0.02, poll_max=0.1) as client:
-        while not (runs := list(client.runs(state="waiting"))):
-            pass
-        try:
-            runs[0].wait(timeout=5)
-        except flowrunner.InputRequired as asked:
-            wanted = [key for key in asked.schema["required"] if key not in asked.model]
-        runs[0].resume(dict.fromkeys(wanted, "Gent"))
+    with flowrunner.connect(backend="smart-flows", **simulator.settings) as client:
+        (run,) = client.runs()
+        with pytest.raises(flowrunner.InputRequired) as asked:
+            run.wait(timeout=5)
+        wanted = [key for key in asked.value.schema["required"] if key not in asked.value.model]
+        run.resume(dict.fromkeys(wanted, "Gent"))
 
 
-def test_a_run_that_waits_for_something_else(stage, simulated, connected, capsys):
+def test_a_run_that_waits_for_something_else(stage, simulated, connected, told, capsys):
     """That it waits is said, too."""
     simulator = simulated("smart-flows")
     connected(simulator)
+    told(lambda: simulator.pool.resume(simulator.pool.jobs[0].id))
     ran = stage.run(task(flow=str(SmartFlowId.WAITS), parameters=None))
     assert ran.state == "success"
     assert "waits (external_event)" in capsys.readouterr().out

@@ -72,7 +72,7 @@ class FlowrunnerSensor(BaseSensorOperator):
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - as Airflow calls it
-        """Look once."""
+        """Look once; a vendor that cannot be asked for now is asked again."""
         server = FlowrunnerHook(self.flowrunner_conn_id).get_server()
         try:
             with flowrunner.connect(**server.settings) as client:
@@ -80,7 +80,10 @@ class FlowrunnerSensor(BaseSensorOperator):
                 self.run_page = server.page_of(run.ref)
                 status = run.refresh()
         except FlowrunnerError as error:
-            raise translated(error) from error
+            if not error.transient:
+                raise translated(error) from error
+            self.log.warning("Run %s cannot be looked at yet: %s", self.ref, error)
+            return PokeReturnValue(is_done=False)
         return PokeReturnValue(self._is_over(run.ref, status), xcom_value=str(run.ref))
 
     def _look(self, context: Context) -> PokeReturnValue:

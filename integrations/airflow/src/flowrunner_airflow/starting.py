@@ -6,8 +6,8 @@ next attempt knows that there may be a run, and looks for it before it starts an
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
+from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -23,7 +23,7 @@ from flowrunner import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from airflow.sdk.types import Logger
 
@@ -69,7 +69,6 @@ class Starter:
     notes: Notes
     log: Logger
     waits: bool = True
-    sleep: Callable[[float], None] = time.sleep
 
     def run(self) -> Run:
         """The task's run; it may have ended already.
@@ -112,7 +111,7 @@ class Starter:
         is_old = self.notes.is_old(note)
         if is_old and not self.waits:
             return self._anew(f"The task was cleared. Run {run.ref} of before is not waited for")
-        state = run.refresh().state
+        state = self._state(run)
         if state is RunState.CANCELLED:  # with the attempt that was killed, as a rule
             return self._anew(f"Run {run.ref} of before was cancelled")
         if is_old and state.is_final:
@@ -122,6 +121,16 @@ class Starter:
         else:
             self.log.info("Run %s was started by an earlier attempt (%s)", run.ref, state)
         return run
+
+    def _state(self, run: Run) -> RunState:
+        """How the run stands; as it was known, where the vendor cannot be asked for now."""
+        try:
+            return run.refresh().state
+        except FlowrunnerError as error:
+            if not error.transient:
+                raise
+            self.log.warning("Run %s cannot be looked at yet: %s", run.ref, error)
+            return run.status.state
 
     def _anew(self, why: str) -> Run:
         self.log.warning("%s; a new one is started", why)
@@ -149,7 +158,7 @@ class Starter:
         age = (datetime.now(UTC) - note.submitted_at).total_seconds()
         if (rest := ARRIVING - age) > 0:
             self.log.info("What was submitted may still arrive: it is looked for in %.0f s", rest)
-            self.sleep(rest)
+            sleep(rest)
 
 
 def _unknown(note: Note, found: Reconciliation) -> str:
