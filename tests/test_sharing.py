@@ -754,3 +754,18 @@ def test_a_child_process_has_nothing_of_its_parents(hosted):
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert shared.call(lambda client: client.health()) == before
+
+
+def test_nothing_is_handed_to_the_thread_of_another_process(hosted, monkeypatch):
+    """Neither a call nor, from a child that leaves its parent's block, the end of one."""
+    called = []
+    with hosted() as shared:
+        with monkeypatch.context() as patch:
+            patch.setattr(hosting.os, "getpid", lambda: 0)
+            for call in (shared.call, lambda function: asyncio.run(shared.acall(function))):
+                with pytest.raises(InvalidRequest, match="in the child, share anew"):
+                    call(Hanging())
+            shared._host.post(lambda: called.append("there"))
+        shared._host.post(lambda: called.append("here"))
+    _until(lambda: called)
+    assert called == ["here"]
