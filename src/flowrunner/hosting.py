@@ -131,7 +131,8 @@ class SharedClient:
         self._client: AsyncClient | None = client
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._client!r}>"
+        name = type(self).__name__
+        return f"<{name}, left>" if self._client is None else f"<{name} of {self._client!r}>"
 
     def call(
         self,
