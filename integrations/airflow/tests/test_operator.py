@@ -6,10 +6,12 @@ import threading
 from datetime import timedelta
 
 import pytest
+from airflow.sdk import Asset
+from airflow.triggers.base import TriggerEvent
 
 import flowrunner
 from flowrunner import RunRef
-from flowrunner.simulator import Behaviour
+from flowrunner.simulator import Behaviour, Fault, Faults
 from flowrunner.simulator.smart_flows_flows import SmartFlowId
 from flowrunner_airflow import FlowrunnerOperator, following, notes, starting
 
@@ -90,6 +92,27 @@ def test_an_xcom_that_there_is_not():
         task(xcoms=("outputs", "raw"))()
 
 
+def test_a_success_that_ends_in_the_triggerer(stage, fme):
+    """There is no worker then; `dag.test()` has one all the same, which ends as it would have."""
+    ran = stage.run(task(ends_in_triggerer=True))
+    assert (ran.state, len(fme.books)) == ("success", 1)
+    assert ran_last(fme, ran)
+
+
+def test_a_failure_does_not_end_in_the_triggerer(stage, fme):
+    """A worker decides what it means."""
+    fme.pool.script(FLOW, Behaviour(duration=1, outcome="cancelled"))
+    ran = stage.run(task(ends_in_triggerer=True))
+    assert (ran.state, ran.tries) == ("failed", 1)
+
+
+@pytest.mark.parametrize("more", [{"logs": True}, {"outlets": [Asset("maps")]}])
+def test_what_needs_a_worker_at_the_end(more):
+    """It is refused when the DAG is read."""
+    with pytest.raises(ValueError, match="leave one out"):
+        task(ends_in_triggerer=True, **more)()
+
+
 def test_without_waiting(stage, fme):
     """The task has succeeded when the run was started."""
     fme.pool.script(FLOW, Behaviour(duration=LONG))
@@ -162,7 +185,7 @@ def test_at_least_one_retry(fme):
 def test_a_worker_that_dies_while_it_waits(stage, fme, dies, deferrable):
     """The next attempt goes on with the run."""
     fme.pool.script(FLOW, Behaviour(duration=100))
-    dies(FlowrunnerOperator, "_announce")
+    dies(FlowrunnerOperator, "_know")
     ran = stage.run(task(deferrable=deferrable))
     assert (ran.state, ran.tries, len(fme.books)) == ("success", 2, 1)
 
@@ -256,7 +279,7 @@ def test_contact_that_is_lost(stage, fme, connected):
 def test_a_first_look_that_fails(stage, fme, dies):
     """An attempt that cannot be told how its run stands follows it until it is told."""
     fme.pool.script(FLOW, Behaviour(duration=100))
-    dies(FlowrunnerOperator, "_announce")
+    dies(FlowrunnerOperator, "_know")
     fme.respond_next("*/jobs/*", 503, method="GET", times=2)
     ran = stage.run(task())
     assert (ran.state, ran.tries, len(fme.books)) == ("success", 2, 1)
@@ -264,7 +287,7 @@ def test_a_first_look_that_fails(stage, fme, dies):
 
 def test_a_first_look_that_may_not_be_had(stage, fme, dies):
     """What waiting does not mend ends the attempt, and leaves the run noted."""
-    dies(FlowrunnerOperator, "_announce")
+    dies(FlowrunnerOperator, "_know")
     fme.respond_next("*/jobs/*", 403, {"message": "no"}, method="GET", times=9)
     ran = stage.run(task())
     assert (ran.state, ran.tries, len(fme.books)) == ("failed", 2, 1)
@@ -282,7 +305,7 @@ def test_a_run_that_was_cancelled_with_its_attempt(stage, fme, dies):
 def test_a_note_that_cannot_be_read(stage, fme, dies, monkeypatch):
     """Nobody knows what it says: nothing is started."""
     monkeypatch.setattr(notes.Note, "to_json", lambda note: {"version": 2})
-    dies(FlowrunnerOperator, "_announce")
+    dies(FlowrunnerOperator, "_know")
     ran = stage.run(task(retries=5))
     assert (ran.state, ran.tries, len(fme.books)) == ("failed", 2, 1)
 
@@ -306,7 +329,7 @@ def test_clearing_starts_a_new_run(stage, fme):
 def test_clearing_while_the_run_goes_on(stage, fme, dies, deferrable):
     """The end of the run of before is awaited: two do not run at once."""
     fme.pool.script(FLOW, Behaviour(duration=100), times=1)
-    dies(FlowrunnerOperator, "_announce")
+    dies(FlowrunnerOperator, "_know")
     ran = stage.run(task(deferrable=deferrable, retries=0))
     assert (ran.state, len(fme.books)) == ("failed", 1)
     ran.clear()
@@ -355,7 +378,7 @@ def test_a_deferral_that_takes_too_long(stage, fme, dies, monkeypatch, cancels):
 
 
 async def _nothing(trigger):
-    return {}
+    return TriggerEvent({})
 
 
 def test_killing_before_there_is_a_run(fme):
@@ -396,13 +419,24 @@ def test_a_log_that_cannot_be_read(stage, simulated, connected, capsys):
     assert "cannot be read" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("xcoms", "tries"), [((), 1), (("metrics",), 2)])
-def test_details_that_cannot_be_read(stage, fme, connected, xcoms, tries):
-    """A success is a success without them; where they are wanted, the next attempt reads them, and starts nothing."""
+def test_details_that_cannot_be_read(stage, fme, connected):
+    """A success is a success without them."""
     connected(fme, retries=0)
-    fme.respond_next("*/jobs/*/result", 500, times=1)
-    ran = stage.run(task(xcoms=xcoms))
-    assert ("success", tries, 1) == (ran.state, ran.tries, len(fme.books))
+    fme.faults = Faults([Fault("status", path="*/jobs/*/result", status=500)])
+    ran = stage.run(task())
+    assert (ran.state, ran.tries, len(fme.books)) == ("success", 1, 1)
+
+
+def test_details_that_are_wanted(stage, fme, connected):
+    """Where they are wanted, another attempt reads them, and starts nothing."""
+    connected(fme, retries=0)
+    fme.faults = Faults([Fault("status", path="*/jobs/*/result", status=500)])
+    ran = stage.run(task(xcoms=("metrics",), retries=0))
+    assert (ran.state, len(fme.books)) == ("failed", 1)
+    fme.faults = Faults()
+    ran.attempt()
+    assert (ran.state, len(fme.books)) == ("success", 1)
+    assert ran.xcom("metrics")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
@@ -10,22 +10,33 @@ from flowrunner import RunResult
 from flowrunner_airflow.outcome import is_hopeless, raised, said
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from airflow.sdk.exceptions import AirflowException
 
-__all__ = ["broken", "ended", "result_of"]
+__all__ = ["DETAILS", "broken", "ended", "result_of", "told"]
 
 
-def ended(result: RunResult, *, details: bool) -> dict[str, Any]:
+DETAILS: Final = ("outputs", "artifacts", "metrics")
+"""What of a result somebody may want, beside how the run ended."""
+
+
+def ended(result: RunResult, details: Collection[str]) -> dict[str, Any]:
     """The run has ended.
 
     Args:
         result: what became of it.
-        details: outputs, artifacts and metrics are wanted.
+        details: which of these are wanted, too.
     """
     kept = evolve(result, raw={}, status=result.status.without_raw())
-    if not details:
-        kept = evolve(kept, outputs={}, artifacts=(), metrics={})
-    return {"ended": kept.to_dict()}
+    dropped = {name: type(getattr(kept, name))() for name in DETAILS if name not in details}
+    return {"ended": evolve(kept, **dropped).to_dict()}
+
+
+def told(result: RunResult, details: Collection[str]) -> dict[str, Any]:
+    """Which of these there are, as JSON, by name."""
+    plain = result.to_dict()
+    return {name: plain[name] for name in DETAILS if name in details}
 
 
 def broken(error: Exception) -> dict[str, Any]:

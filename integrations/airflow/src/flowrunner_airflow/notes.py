@@ -65,11 +65,13 @@ class Notes:
     def __init__(self, context: Mapping[str, Any]) -> None:
         self._store = context["task_state_store"]
         self._retries = (int(context["ti"].max_tries), int(context["task"].retries))
+        self._last: Note | None = None
 
     def read(self) -> Note | None:
         """The note that an attempt has left; None if there is none."""
-        kept = self._store.get(KEY)
-        return None if kept is None else Note.of_json(kept)
+        if self._last is None and (kept := self._store.get(KEY)) is not None:
+            self._last = Note.of_json(kept)
+        return self._last
 
     def begin(self, ref: RunRef) -> Note:
         """Note that a run is about to be submitted."""
@@ -82,6 +84,7 @@ class Notes:
     def forget(self) -> None:
         """Have the next attempt start a new run."""
         self._store.delete(KEY)
+        self._last = None
 
     def is_old(self, note: Note) -> bool:
         """Whether the task was cleared since."""
@@ -89,4 +92,5 @@ class Notes:
 
     def _write(self, note: Note) -> Note:
         self._store.set(KEY, note.to_json(), retention=NEVER_EXPIRE)
+        self._last = note
         return note

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
@@ -24,13 +24,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from flowrunner import Client, Run, RunRef, RunResult
+    from flowrunner import Client, RunRef, RunResult
     from flowrunner_airflow.connections import Server
 
-__all__ = ["DETAILS", "FlowrunnerOperator"]
-
-DETAILS: Final = ("outputs", "artifacts", "metrics")
-"""What of a result can be an XCom."""
+__all__ = ["FlowrunnerOperator"]
 
 
 class FlowrunnerOperator(BaseOperator):
@@ -49,6 +46,9 @@ class FlowrunnerOperator(BaseOperator):
         deferrable: whether the triggerer waits; else the worker does.
         xcoms: what of the result becomes an XCom of that name: `outputs`, `artifacts`, `metrics`.
         logs: whether the vendor's log of the run goes into the task's, at the end.
+        ends_in_triggerer: whether a success ends the task right in the triggerer. That saves starting a worker, half of
+            what a task costs Airflow. Without a worker there are no events of assets, so it goes with neither
+            `outlets` nor `logs`.
         cancel_on_kill: whether the run is cancelled when a user ends the task, or its `execution_timeout` does.
         retries: as for every operator, but at least one unless it is given: what is lost on the way, the next attempt
             finds again.
@@ -72,14 +72,17 @@ class FlowrunnerOperator(BaseOperator):
         deferrable: bool = True,
         xcoms: Collection[str] = (),
         logs: bool = False,
+        ends_in_triggerer: bool = False,
         cancel_on_kill: bool = True,
         retries: int | None = None,
         **kwargs: Any,
     ) -> None:
         least = max(1, conf.getint("core", "default_task_retries", fallback=0))
         super().__init__(retries=least if retries is None else retries, **kwargs)
-        if unknown := set(xcoms) - set(DETAILS):
-            raise ValueError(f"xcoms takes {', '.join(DETAILS)}, not {', '.join(sorted(unknown))}")
+        if unknown := set(xcoms) - set(events.DETAILS):
+            raise ValueError(f"xcoms takes {', '.join(events.DETAILS)}, not {', '.join(sorted(unknown))}")
+        if ends_in_triggerer and (logs or self.outlets):
+            raise ValueError("ends_in_triggerer leaves no worker to do what logs and outlets ask for: leave one out")
         self.flow = flow
         self.parameters = parameters
         self.payload = payload
@@ -89,28 +92,34 @@ class FlowrunnerOperator(BaseOperator):
         self.deferrable = deferrable
         self.xcoms = tuple(xcoms)
         self.logs = logs
+        self.ends_in_triggerer = ends_in_triggerer
         self.cancel_on_kill = cancel_on_kill
 
     # What belongs to the process of one attempt; an operator is copied and pickled, so these have class defaults.
     run_page: str = ""
     _server: Server | None = None
+    _notes: Notes
     _ref: RunRef | None = None
     _is_killed: bool = False
 
     def execute(self, context: Context) -> str:
         """Start the run, or find it, and wait for it or have it waited for."""
+        self._notes = Notes(context)
         try:
             with self._client() as client:
                 return self._carry_out(client, context)
         except FlowrunnerError as error:
             raise translated(error) from error
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+    def execute_complete(self, context: Context, event: dict[str, Any] | str) -> str:
         """Go on where the trigger has stopped waiting."""
+        self._notes = Notes(context)
+        if isinstance(event, str):  # `dag.test()` resumes also what has ended in the triggerer
+            return str(context["ti"].xcom_pull(key="run_ref"))
         result = events.result_of(event)
         try:
             with self._client() as client:
-                self._announce(context, result.ref)
+                self._know(result.ref)
                 return self._conclude(client, context, result)
         except FlowrunnerError as error:
             raise translated(error) from error
@@ -120,8 +129,7 @@ class FlowrunnerOperator(BaseOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
-            note = Notes(context).read()
-            if note is not None:
+            if (note := Notes(context).read()) is not None:
                 self._server, self._ref = self._hook().get_server(), note.ref
                 self.on_kill()
             raise
@@ -148,18 +156,19 @@ class FlowrunnerOperator(BaseOperator):
 
     def _carry_out(self, client: Client, context: Context) -> str:
         run = self._starter(client, context).run()
-        self._announce(context, run.ref)
+        self._know(run.ref)
+        context["ti"].xcom_push(key="run_ref", value=str(run.ref))
         if not self.wait:
             return str(run.ref)
         if self.deferrable and not run.status.state.is_final:
-            self._defer(context, run)
+            self._defer(run.ref)
         return self._conclude(client, context, follow(run, self.log, details=bool(self.xcoms)))
 
     def _starter(self, client: Client, context: Context) -> Starter:
         # An attempt's own id is in no other attempt's key, nor in that of another Airflow with the same DAGs.
         key = submission_key("airflow", self.dag_id, self.task_id, str(context["ti"].id))
         work = Work(self.flow, self.parameters, self.payload, self._options(), key)
-        return Starter(client, work, Notes(context), self.log, self.wait)
+        return Starter(client, work, self._notes, self.log, self.wait)
 
     def _options(self) -> SubmitOptions | None:
         try:
@@ -167,38 +176,38 @@ class FlowrunnerOperator(BaseOperator):
         except TypeError as error:
             raise AirflowFailException(f"options: {error}") from error
 
-    def _announce(self, context: Context, ref: RunRef) -> None:
-        """Say which run it is, as soon as that is known."""
+    def _know(self, ref: RunRef) -> None:
+        """Say which run it is, and have it at hand for whatever ends this."""
         self._ref = ref
         self.run_page = "" if self._server is None else self._server.page_of(ref)
         self.log.info("Run %s", ref)
-        context["ti"].xcom_push(key="run_ref", value=str(ref))
 
-    def _defer(self, context: Context, run: Run) -> NoReturn:
-        note = Notes(context).read()
+    def _defer(self, ref: RunRef) -> NoReturn:
+        note = self._notes.read()
+        is_old = note is not None and self._notes.is_old(note)
         trigger = FollowTrigger(
             self.flowrunner_conn_id,
-            str(run.ref),
+            str(ref),
             submitted_at=None if note is None else note.submitted_at.isoformat(),
-            details=bool(self.xcoms),
+            details=self.xcoms,
+            ends_task=self.ends_in_triggerer and not is_old,
             cancel_on_kill=self.cancel_on_kill,
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
 
     def _conclude(self, client: Client, context: Context, result: RunResult) -> str:
         """End as the run has ended. That of before the task was cleared is followed by a new one."""
-        notes = Notes(context)
-        note = notes.read()
-        if note is not None and notes.is_old(note):
+        note = self._notes.read()
+        if note is not None and self._notes.is_old(note):
             self.log.warning("Run %s of before the task was cleared %s", result.ref, sentence(result.status))
-            notes.forget()
+            self._notes.forget()
             return self._carry_out(client, context)
         self.log.info("Run %s %s", result.ref, sentence(result.status))
         if self.logs:
             self._copy_logs(client, result.ref)
         self._push(context, result)
         if result.status.state is not RunState.SUCCEEDED:
-            notes.forget()
+            self._notes.forget()
             raise failure(result, killed=self._is_killed)
         return str(result.ref)
 
@@ -213,6 +222,5 @@ class FlowrunnerOperator(BaseOperator):
             self.log.warning("The log of run %s cannot be read: %s", ref, error)
 
     def _push(self, context: Context, result: RunResult) -> None:
-        plain = result.to_dict()
-        for name in self.xcoms:
-            context["ti"].xcom_push(key=name, value=plain[name])
+        for name, value in events.told(result, self.xcoms).items():
+            context["ti"].xcom_push(key=name, value=value)

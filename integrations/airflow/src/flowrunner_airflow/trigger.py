@@ -7,16 +7,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 import flowrunner
-from flowrunner import FlowrunnerError
+from flowrunner import FlowrunnerError, RunState
 from flowrunner_airflow import events
 from flowrunner_airflow.following import afollow, sentence
 from flowrunner_airflow.hook import FlowrunnerHook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from flowrunner import AsyncRun
 
@@ -32,7 +32,8 @@ class FollowTrigger(BaseTrigger):
         flowrunner_conn_id: the connection.
         ref: the run, as `str(run.ref)` gives it.
         submitted_at: when it was submitted, in ISO 8601, where that is known.
-        details: whether outputs, artifacts and metrics are told, too.
+        details: which of outputs, artifacts and metrics are told, too.
+        ends_task: whether a success ends the task here, without a worker.
         cancel_on_kill: whether the run is cancelled when a user ends the task.
     """
 
@@ -42,14 +43,16 @@ class FollowTrigger(BaseTrigger):
         ref: str,
         *,
         submitted_at: str | None = None,
-        details: bool = False,
+        details: Collection[str] = (),
+        ends_task: bool = False,
         cancel_on_kill: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow annotates no constructor of triggers
         self.flowrunner_conn_id = flowrunner_conn_id
         self.ref = ref
         self.submitted_at = submitted_at
-        self.details = details
+        self.details = tuple(details)
+        self.ends_task = ends_task
         self.cancel_on_kill = cancel_on_kill
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -58,23 +61,26 @@ class FollowTrigger(BaseTrigger):
             "flowrunner_conn_id": self.flowrunner_conn_id,
             "ref": self.ref,
             "submitted_at": self.submitted_at,
-            "details": self.details,
+            "details": list(self.details),
+            "ends_task": self.ends_task,
             "cancel_on_kill": self.cancel_on_kill,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Follow the run and fire once."""
-        yield TriggerEvent(await self._event())  # type: ignore[no-untyped-call]  # nor this one
+        yield await self._event()
 
-    async def _event(self) -> dict[str, Any]:
+    async def _event(self) -> TriggerEvent:
         try:
             async with self._attached() as run:
-                result = await afollow(run, self.log, details=self.details)
+                result = await afollow(run, self.log, details=bool(self.details))
         except (FlowrunnerError, AirflowException) as error:
             self.log.warning("Run %s cannot be followed: %s", self.ref, error)
-            return events.broken(error)
+            return _fired(events.broken(error))
         self.log.info("Run %s: %s", self.ref, sentence(result.status))
-        return events.ended(result, details=self.details)
+        if self.ends_task and result.status.state is RunState.SUCCEEDED:
+            return TaskSuccessEvent(xcoms={"return_value": self.ref, **events.told(result, self.details)})
+        return _fired(events.ended(result, self.details))
 
     async def on_kill(self) -> None:
         """Cancel the run: a user has marked the task, or cleared it."""
@@ -88,3 +94,7 @@ class FollowTrigger(BaseTrigger):
         submitted_at = None if self.submitted_at is None else datetime.fromisoformat(self.submitted_at)
         async with flowrunner.share_async(**server.settings) as client:
             yield client.attach(self.ref, submitted_at=submitted_at)
+
+
+def _fired(payload: dict[str, Any]) -> TriggerEvent:
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow annotates no constructor of events
