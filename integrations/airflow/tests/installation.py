@@ -96,13 +96,20 @@ class Installation:
         """Have a DAG run."""
         self.ask("POST", f"/dags/{dag}/dagRuns", json={"dag_run_id": run_id, "logical_date": None})
 
+    def mark(self, dag, state, run_id="once"):
+        """Say of the task of a run how it stands, as a person may."""
+        self.ask("PATCH", f"/dags/{dag}/dagRuns/{run_id}/taskInstances/run", json={"new_state": state})
+
+    def clear(self, dag, run_id="once"):
+        """Clear the task of a run."""
+        asked = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["run"], "only_failed": False}
+        self.ask("POST", f"/dags/{dag}/clearTaskInstances", json=asked)
+
     def tasks(self, dag, run_id="once"):
         """The instances of the tasks of a run."""
-        path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances?limit=500"
-        found = self.ask("GET", path)["task_instances"]
-        for offset in range(len(found), 1000, 100):
-            if offset % 100 or len(more := self.ask("GET", f"{path}&offset={offset}")["task_instances"]) == 0:
-                break
+        path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances"
+        found = []
+        while more := self.ask("GET", path, params={"limit": 100, "offset": len(found)})["task_instances"]:
             found += more
         return found
 
