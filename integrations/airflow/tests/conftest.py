@@ -39,7 +39,8 @@ def database():
 
 @pytest.fixture
 def stage(database, monkeypatch):
-    """Where DAGs are run."""
+    """Where DAGs are run. There is no process that a trigger would have to wait for."""
+    monkeypatch.setattr("flowrunner_airflow.trigger.MARGIN", -5)
     return Stage()
 
 

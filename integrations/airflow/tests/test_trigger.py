@@ -12,6 +12,7 @@ from airflow.triggers.base import TaskSuccessEvent
 import flowrunner
 from flowrunner.simulator import Behaviour
 from flowrunner_airflow import FollowTrigger
+from flowrunner_airflow.trigger import not_before
 
 FLOW = "Samples/austinDownload.fmw"
 PARAMETERS = {"MAXY": 42, "THEMES": ["airports"]}
@@ -63,6 +64,19 @@ def test_details(submit):
     assert told["ended"]["metrics"]["features_written"] == 7
     assert not told["ended"].get("raw")
     assert told["ended"]["status"]["raw"] is None
+
+
+def test_it_fires_when_the_worker_is_gone(submit, monkeypatch):
+    """Airflow would take a task for killed whose trigger fires while the process that deferred it is still there."""
+    (ref,) = submit(1, duration=0)
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+
+    monkeypatch.setattr("flowrunner_airflow.trigger.sleep", sleep)
+    asyncio.run(fired(FollowTrigger("flowrunner_default", ref, not_before=not_before())))
+    assert 5 < waited[0] <= 8  # a heartbeat, as Airflow has it by default, and 3 s
 
 
 def test_a_success_that_ends_the_task(submit):

@@ -17,7 +17,7 @@ from flowrunner_airflow.link import RunLink
 from flowrunner_airflow.notes import Notes
 from flowrunner_airflow.outcome import failure, translated
 from flowrunner_airflow.starting import Starter, Work
-from flowrunner_airflow.trigger import FollowTrigger
+from flowrunner_airflow.trigger import FollowTrigger, not_before
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -191,6 +191,7 @@ class FlowrunnerOperator(BaseOperator):
             submitted_at=None if note is None else note.submitted_at.isoformat(),
             details=self.xcoms,
             ends_task=self.ends_in_triggerer and not is_old,
+            not_before=not_before(),
             cancel_on_kill=self.cancel_on_kill,
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)

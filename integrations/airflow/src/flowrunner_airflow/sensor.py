@@ -16,7 +16,7 @@ from flowrunner_airflow.following import sentence
 from flowrunner_airflow.hook import FlowrunnerHook
 from flowrunner_airflow.link import RunLink
 from flowrunner_airflow.outcome import translated
-from flowrunner_airflow.trigger import FollowTrigger
+from flowrunner_airflow.trigger import FollowTrigger, not_before
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ class FlowrunnerSensor(BaseSensorOperator):
         return self._defer()
 
     def _defer(self) -> NoReturn:
-        trigger = FollowTrigger(self.flowrunner_conn_id, self.ref, cancel_on_kill=False)
+        trigger = FollowTrigger(self.flowrunner_conn_id, self.ref, not_before=not_before(), cancel_on_kill=False)
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - as Airflow calls it

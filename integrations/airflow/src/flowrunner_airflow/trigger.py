@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from asyncio import sleep
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
     from flowrunner import AsyncRun
 
-__all__ = ["FollowTrigger"]
+__all__ = ["FollowTrigger", "not_before"]
+
+MARGIN: Final = 3
+"""Seconds from that heartbeat until the scheduler has heard that the process has ended."""
 
 
 class FollowTrigger(BaseTrigger):
@@ -34,6 +39,7 @@ class FollowTrigger(BaseTrigger):
         submitted_at: when it was submitted, in ISO 8601, where that is known.
         details: which of outputs, artifacts and metrics are told, too.
         ends_task: whether a success ends the task here, without a worker.
+        not_before: when it may fire, as `not_before` gives it.
         cancel_on_kill: whether the run is cancelled when a user ends the task.
     """
 
@@ -45,6 +51,7 @@ class FollowTrigger(BaseTrigger):
         submitted_at: str | None = None,
         details: Collection[str] = (),
         ends_task: bool = False,
+        not_before: str | None = None,
         cancel_on_kill: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow annotates no constructor of triggers
@@ -53,6 +60,7 @@ class FollowTrigger(BaseTrigger):
         self.submitted_at = submitted_at
         self.details = tuple(details)
         self.ends_task = ends_task
+        self.not_before = not_before
         self.cancel_on_kill = cancel_on_kill
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -63,12 +71,16 @@ class FollowTrigger(BaseTrigger):
             "submitted_at": self.submitted_at,
             "details": list(self.details),
             "ends_task": self.ends_task,
+            "not_before": self.not_before,
             "cancel_on_kill": self.cancel_on_kill,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Follow the run and fire once."""
-        yield await self._event()
+        event = await self._event()
+        if self.not_before is not None:
+            await sleep((datetime.fromisoformat(self.not_before) - datetime.now(UTC)).total_seconds())
+        yield event
 
     async def _event(self) -> TriggerEvent:
         try:
@@ -94,6 +106,16 @@ class FollowTrigger(BaseTrigger):
         submitted_at = None if self.submitted_at is None else datetime.fromisoformat(self.submitted_at)
         async with flowrunner.share_async(**server.settings) as client:
             yield client.attach(self.ref, submitted_at=submitted_at)
+
+
+def not_before() -> str:
+    """When a trigger that is made now may fire, in ISO 8601.
+
+    Airflow takes a task for one that was killed if it is to go on while the process that has deferred it is still
+    there, and that goes at its next heartbeat.
+    """
+    seconds = conf.getint("workers", "min_heartbeat_interval", fallback=5) + MARGIN
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
 def _fired(payload: dict[str, Any]) -> TriggerEvent:
