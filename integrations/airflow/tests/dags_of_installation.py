@@ -18,4 +18,4 @@ with DAG("many", schedule=None):
 
 for name, deferrable in (("held", False), ("marked", True), ("cleared", False), ("cleared_while_deferred", True)):
     with DAG(name, schedule=None):
-        FlowrunnerOperator(task_id="run", flow=f"Test/{name}.fmw", deferrable=deferrable, **AGAIN)
+        FlowrunnerOperator(task_id="run", flow=f"Test/{name}.fmw", deferrable=deferrable, priority_weight=10, **AGAIN)

@@ -13,7 +13,7 @@ import flowrunner
 from flowrunner import RunRef
 from flowrunner.simulator import Behaviour, Fault, Faults
 from flowrunner.simulator.smart_flows_flows import SmartFlowId
-from flowrunner_airflow import FlowrunnerOperator, following, notes, starting
+from flowrunner_airflow import FlowrunnerOperator, FollowTrigger, following, notes, starting
 
 FLOW = "Samples/austinDownload.fmw"
 PARAMETERS = {"MAXY": 42, "THEMES": ["airports"]}
@@ -276,6 +276,39 @@ def test_contact_that_is_lost(stage, fme, connected):
     assert (ran.state, ran.tries, len(fme.books)) == ("success", 2, 1)
 
 
+def test_contact_that_a_worker_loses(stage, fme, connected, dies):
+    """It is the same where the worker waits, or cannot even begin to."""
+    connected(fme, contact_budget=0.2)
+    fme.pool.script(FLOW, Behaviour(duration=100))
+    fme.respond_next("*/jobs/*", 503, method="GET", times=9)
+    ran = stage.run(task(deferrable=False))
+    assert (ran.state, ran.tries, len(fme.books)) == ("success", 2, 1)
+
+
+def test_a_connection_that_makes_no_client(stage, fme, connected):
+    """Settings that flowrunner refuses end the task, when it resumes, too."""
+    connected(fme, timeout=-1)
+    ran = stage.run(task(retries=5))
+    assert (ran.state, ran.tries, fme.books) == ("failed", 1, ())
+
+
+def test_a_connection_that_was_changed(stage, fme, connected, monkeypatch):
+    """It may make no client any more when the task resumes."""
+    know = FlowrunnerOperator._defer
+    monkeypatch.setattr(FlowrunnerOperator, "_defer", lambda *args: (connected(fme, timeout=-1), know(*args)))
+    event = FollowTrigger._event
+
+    async def changed_back(trigger):
+        connected(fme)
+        fired = await event(trigger)
+        connected(fme, timeout=-1)
+        return fired
+
+    monkeypatch.setattr(FollowTrigger, "_event", changed_back)
+    ran = stage.run(task())
+    assert (ran.state, ran.tries, len(fme.books)) == ("failed", 1, 1)
+
+
 def test_a_first_look_that_fails(stage, fme, dies):
     """An attempt that cannot be told how its run stands follows it until it is told."""
     fme.pool.script(FLOW, Behaviour(duration=100))
@@ -381,6 +414,24 @@ async def _nothing(trigger):
     return TriggerEvent({})
 
 
+def test_a_run_that_cannot_be_cancelled(stage, simulated, connected, capsys):
+    """That is said; the task ends all the same."""
+    simulator = simulated("invision")
+    connected(simulator)
+    flow = next(iter(simulator.world.flows))
+    simulator.pool.script(flow, Behaviour(duration=LONG))
+    arguments = {"flow": flow, "parameters": None, "deferrable": False, "retries": 0}
+    ran = stage.run(task(**arguments, execution_timeout=timedelta(seconds=1)))
+    assert ran.state == "failed"
+    assert "could not be cancelled" in capsys.readouterr().out
+
+
+def test_a_deferral_that_fails_before_there_is_a_note(stage, fme, monkeypatch):
+    """There is nothing to cancel then either."""
+    monkeypatch.setattr(notes.Notes, "read", lambda kept: None)
+    test_a_deferral_that_takes_too_long(stage, fme, None, monkeypatch, cancels=False)
+
+
 def test_killing_before_there_is_a_run(fme):
     """There is nothing to cancel."""
     task()().on_kill()
@@ -483,7 +534,16 @@ def test_a_run_that_waits_for_something_else(stage, simulated, connected, told, 
     told(lambda: simulator.pool.resume(simulator.pool.jobs[0].id))
     ran = stage.run(task(flow=str(SmartFlowId.WAITS), parameters=None))
     assert ran.state == "success"
-    assert "waits (external_event)" in capsys.readouterr().out
+    assert "waiting (external_event)" in capsys.readouterr().out
+
+
+def test_a_success_with_warnings(stage, simulated, connected, capsys):
+    """It is a success; that there are warnings is said."""
+    simulator = simulated("smart-flows")
+    connected(simulator)
+    ran = stage.run(task(flow=str(SmartFlowId.WARNS), parameters=None))
+    assert ran.state == "success"
+    assert "succeeded with warnings" in capsys.readouterr().out
 
 
 def test_the_page_of_a_run(stage, fme, connected):

@@ -36,9 +36,7 @@ def follow(run: Run, log: Logger, *, details: bool) -> RunResult:
             run.wait(timeout=0, raise_on_failure=False)
         except (InputRequired, WaitTimeout) as waiting:
             _say(waiting, run, log)
-        for status in run.watch():
-            if status.state is not RunState.WAITING:
-                break
+        next(status for status in run.watch() if status.state is not RunState.WAITING)
 
 
 async def afollow(run: AsyncRun, log: Logger, *, details: bool) -> RunResult:
@@ -54,9 +52,7 @@ async def afollow(run: AsyncRun, log: Logger, *, details: bool) -> RunResult:
             await run.wait(timeout=0, raise_on_failure=False)
         except (InputRequired, WaitTimeout) as waiting:
             _say(waiting, run, log)
-        async for status in run.watch():
-            if status.state is not RunState.WAITING:
-                break
+        await anext(status async for status in run.watch() if status.state is not RunState.WAITING)
 
 
 def _without_details(run: Run | AsyncRun, error: FlowrunnerError, log: Logger, *, details: bool) -> RunResult:
@@ -76,8 +72,8 @@ def _say(waiting: InputRequired | WaitTimeout, run: Run | AsyncRun, log: Logger)
             "client.attach(%r).resume(answers). It is followed until then.",
             run.ref, waiting.status.reason, asked, str(run.ref),
         )  # fmt: skip
-    elif run.status.state is RunState.WAITING:
-        log.info("Run %s waits (%s). It is followed until it goes on.", run.ref, waiting.status.reason)
+    else:
+        log.info("Run %s: %s. It is followed on.", run.ref, sentence(waiting.status))
 
 
 def _titles(waiting: InputRequired) -> list[str]:
@@ -89,8 +85,8 @@ def _titles(waiting: InputRequired) -> list[str]:
 def sentence(status: RunStatus) -> str:
     """How a run stands, in words."""
     parts = [str(status.state)]
-    if status.cause is not None:
-        parts.append(f"({status.cause})")
+    if why := status.cause or status.reason:
+        parts.append(f"({why})")
     if status.has_warnings:
         parts.append("with warnings")
     return " ".join(parts) + (f": {status.message}" if status.message else "")
