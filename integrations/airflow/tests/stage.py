@@ -94,8 +94,19 @@ class Stage:
         self._know(dag)
         return Ran(dag, dag.test())
 
+    def run_file(self, path, name):
+        """Run a DAG of a file."""
+        bag = DagBag(dag_folder=path)
+        assert bag.import_errors == {}
+        self._sync(bag)
+        return bag.dags[name].test()
+
     def _know(self, dag):
-        DagBundlesManager().sync_bundles_to_db()
         bag = DagBag(dag_folder=os.devnull)
         bag.bag_dag(dag)
+        self._sync(bag)
+
+    @staticmethod
+    def _sync(bag):
+        DagBundlesManager().sync_bundles_to_db()
         sync_bag_to_db(bag, "dags-folder", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from datetime import timedelta
 
@@ -390,6 +392,27 @@ def test_a_task_that_takes_too_long(stage, fme):
     ran = stage.run(task(deferrable=False, execution_timeout=timedelta(seconds=1)))
     assert (ran.state, ran.tries) == ("success", 2)
     assert [str(submission.job.state) for submission in fme.books] == ["cancelled", "succeeded"]
+
+
+def test_a_worker_that_is_shut_down(stage, fme):
+    """What it waited for is cancelled, as with every operator, and the next attempt starts a new run."""
+    fme.pool.script(FLOW, Behaviour(duration=LONG), times=1)
+    before = signal.getsignal(signal.SIGTERM)
+    waiting = threading.Thread(target=_shut_down_when, args=(lambda: fme.requests.matching("*/jobs/*"),))
+    waiting.start()
+    try:
+        ran = stage.run(task(deferrable=False))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        waiting.join()
+    assert (ran.state, ran.tries) == ("success", 2)
+    assert [str(submission.job.state) for submission in fme.books] == ["cancelled", "succeeded"]
+
+
+def _shut_down_when(it_waits):
+    while not it_waits():
+        threading.Event().wait(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("cancels", [True, False])
