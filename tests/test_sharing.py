@@ -371,22 +371,25 @@ def test_what_is_wrong_with_a_connection_is_told_on_entering(fme):
 # Loops
 
 
-def test_a_loop_that_ends_closes_its_clients(fme, stage):
-    """Also those that are in use: nothing is left open, and nothing is said about it."""
-    (ref,) = submitted(1)
+def test_a_loop_that_ends_closes_its_clients(fme_share, simulator):
+    """Also those that are in use, with a request that the vendor holds: nothing is left open, nor said about it."""
+    simulator.pool.script(FLOW, Behaviour(duration=1000.0))
     clients = []
 
-    async def use():
-        async with share_async("prod") as client:
+    async def use(ref):
+        async with fme_share() as client:
             clients.append(client)
             await client.attach(ref).wait()
 
     async def main():
+        async with fme_share() as client:
+            run = await client.submit(FLOW)
         for _ in range(3):
-            asyncio.create_task(use())  # noqa: RUF006 - nobody waits for it
-        await stage.clock.asleep(10.0)
+            asyncio.create_task(use(run.ref))  # noqa: RUF006 - nobody waits for it
+        assert await asyncio.to_thread(simulator.wait_until_held)
 
     asyncio.run(main())
+    gc.collect()
     assert len(set(clients)) == 1
     assert is_closed(clients[0])
 
