@@ -238,25 +238,30 @@ def test_no_secret_is_shown(fme):
 # Many
 
 
-def test_two_hundred_wait_at_the_price_of_one_list(fme, stage):
-    """In 60 seconds each cycle is the few requests of one round; half of the waits are given up, and no other ends."""
+# What opens a connection leaves a coroutine, where it is cancelled before its first step.
+@pytest.mark.filterwarnings("ignore:coroutine 'connect_tcp:RuntimeWarning")
+def test_two_hundred_wait_at_the_price_of_one_list(fme):
+    """A cycle is a list or two for all of them; half of the waits are given up, which costs no other its own."""
+    fme.pool.script(FLOW, Behaviour(duration=300.0))
     refs = submitted(200)
+    fme.requests.clear()
 
     async def main():
         waits = [asyncio.create_task(follow(ref, poll_min=5.0)) for ref in refs]
-        await _until_async(lambda: users() == [200])  # time passes while threads read the configuration
-        await stage.clock.asleep(20.0)
-        fme.requests.clear()
+        await _until_async(lambda: users() == [200] and lists())
         for each in waits[::2]:
             each.cancel()
-        await stage.clock.asleep(60.0)
-        cycles = len(fme.requests)
-        return cycles, await asyncio.gather(*waits, return_exceptions=True)
+        return await asyncio.gather(*waits, return_exceptions=True)
 
-    cycles, results = asyncio.run(main())
-    assert 0 < cycles <= 60 / 5 * 3
+    def lists():
+        return fme.requests.matching("*/jobs", "GET")
+
+    results = asyncio.run(main())
     assert {type(result) for result in results[::2]} == {asyncio.CancelledError}
     assert {result.status.state for result in results[1::2]} == {RunState.SUCCEEDED}
+    assert len(lists()) <= 300 / 5 * 2
+    # The first ones are looked at one by one, until there are many; at the end each reads its own details.
+    assert len(fme.requests) - len(lists()) <= 20 + 2 * 100
 
 
 def test_nobody_closes_it_for_the_others(fme):
@@ -368,22 +373,25 @@ def test_what_is_wrong_with_a_connection_is_told_on_entering(fme):
 # Loops
 
 
-def test_a_loop_that_ends_closes_its_clients(fme, stage):
-    """Also those that are in use: nothing is left open, and nothing is said about it."""
-    (ref,) = submitted(1)
+def test_a_loop_that_ends_closes_its_clients(fme_share, simulator):
+    """Also those that are in use, with a request that the vendor holds: nothing is left open, nor said about it."""
+    simulator.pool.script(FLOW, Behaviour(duration=1000.0))
     clients = []
 
-    async def use():
-        async with share_async("prod") as client:
+    async def use(ref):
+        async with fme_share() as client:
             clients.append(client)
             await client.attach(ref).wait()
 
     async def main():
+        async with fme_share() as client:
+            run = await client.submit(FLOW)
         for _ in range(3):
-            asyncio.create_task(use())  # noqa: RUF006 - nobody waits for it
-        await stage.clock.asleep(10.0)
+            asyncio.create_task(use(run.ref))  # noqa: RUF006 - nobody waits for it
+        assert await asyncio.to_thread(simulator.wait_until_held)
 
     asyncio.run(main())
+    gc.collect()
     assert len(set(clients)) == 1
     assert is_closed(clients[0])
 
@@ -524,8 +532,11 @@ def hosted(simulator):
 @contextmanager
 def interrupted(monkeypatch):
     """Whoever waits for a call is interrupted, as by Ctrl-C."""
+    given = Future.result
 
     def result(future, timeout=None):
+        if threading.current_thread() is not threading.main_thread():  # event loops ask for results, too
+            return given(future, timeout)
         wait([future], timeout=0.1)
         raise KeyboardInterrupt
 
@@ -618,7 +629,7 @@ def test_a_call_that_ends_just_when_its_time_is_up_has_ended(hosted, monkeypatch
 
     def just_late(future, timeout=None):
         value = result(future, 10)
-        if late.pop() if late else False:
+        if timeout == 5 and late.pop():
             raise TimeoutError
         return value
 
@@ -638,6 +649,19 @@ def test_an_interrupt_cancels_the_call(hosted, monkeypatch):
         with interrupted(monkeypatch), pytest.raises(KeyboardInterrupt):
             shared.call(hanging)
         assert hanging.cancelled.wait(10)
+        assert shared.call(lambda client: client.health()).reachable
+
+
+def test_a_function_that_exits_ends_its_call_alone(hosted):
+    """The thread goes on for the others."""
+
+    async def exits(client):
+        sys.exit(3)
+
+    with hosted() as shared:
+        for _ in range(2):
+            with pytest.raises(SystemExit):
+                shared.call(exits)
         assert shared.call(lambda client: client.health()).reachable
 
 
