@@ -77,8 +77,8 @@ class Ended:
 def cli(config):
     """Run a command in this process."""
 
-    def run(*arguments, **env):
-        ended = CliRunner().invoke(app, list(map(str, arguments)), prog_name="flowrunner", env=env)
+    def run(*arguments, stdin=None, **env):
+        ended = CliRunner().invoke(app, list(map(str, arguments)), stdin, prog_name="flowrunner", env=env)
         if ended.exception and not isinstance(ended.exception, SystemExit):
             raise ended.exception
         if "--json" in arguments:
