@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flowrunner.cli.assignments import Assignment, assigned, laid_over, read_assignment, read_assignments, values_of
+from flowrunner.cli.assignments import Assignment, assigned, read_assignment, read_assignments, values_of
 from flowrunner.errors import InvalidRequest
 from flowrunner.models import FlowSpec, ParameterKind, ParameterSpec
 from flowrunner.parameters import problems
@@ -226,9 +226,3 @@ def test_texts_of_a_file_are_as_those_of_arguments():
     """A text becomes what the description says; everything else stays as it is."""
     said = {"whole": "42", "number": 4.5, "many": "a", "numbers": ["1"], "flag": False, "text": None}
     assert values_of(assigned(said), SPEC) == {**said, "whole": 42, "many": ["a"]}
-
-
-def test_what_lies_above_counts():
-    """All that is said of a name below is forgotten then."""
-    below, above = assigned({"a": "1", "b": "2"}), read_assignments(["b=3", "b=4", "c=5"])
-    assert values_of(laid_over(below, above), None) == {"a": "1", "b": ["3", "4"], "c": "5"}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -15,31 +13,8 @@ import flowrunner
 from flowrunner.simulator import Behaviour, ManualClock, Simulator, Workspace
 
 FLOW = "Demo/work.fmw"
-FLOWRUNNER = [sys.executable, "-m", "flowrunner"]
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX has them")
-
-
-@pytest.fixture
-def start():
-    """Start the command with signals as an interactive shell leaves them; it does not outlive the test."""
-    processes = []
-
-    def run(*arguments):
-        process = subprocess.Popen(
-            [*FLOWRUNNER, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
-        )
-        processes.append(process)
-        return process
-
-    yield run
-    for process in processes:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture

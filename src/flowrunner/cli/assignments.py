@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 
 from flowrunner.cli.value_files import from_json, text_of
-from flowrunner.errors import InvalidRequest
+from flowrunner.errors import FlowrunnerError, InvalidRequest
 from flowrunner.models import ParameterKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from flowrunner.client import Client
     from flowrunner.models import FlowSpec, ParameterSpec
 
-__all__ = ["Assignment", "assigned", "laid_over", "read_assignment", "read_assignments", "values_of"]
+__all__ = ["Assignment", "assigned", "described", "read_assignment", "read_assignments", "values_of"]
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]+")
 _DECIMAL: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -96,11 +97,14 @@ def assigned(values: Mapping[str, Any]) -> tuple[Assignment, ...]:
     return tuple(Assignment(name, value, is_json=not isinstance(value, str)) for name, value in values.items())
 
 
-def laid_over(below: Iterable[Assignment], above: Iterable[Assignment]) -> tuple[Assignment, ...]:
-    """All of them; a name that is given above counts as it is there."""
-    upper = tuple(above)
-    names = {assignment.name for assignment in upper}
-    return (*(each for each in below if each.name not in names), *upper)
+def described(client: Client, flow: str, assignments: Iterable[Assignment]) -> FlowSpec | None:
+    """The flow's description, if there is text to convert and a description to be had."""
+    if all(assignment.is_json for assignment in assignments):
+        return None
+    try:
+        return client.describe(flow)
+    except FlowrunnerError:
+        return None
 
 
 def values_of(assignments: Iterable[Assignment], spec: FlowSpec | None) -> dict[str, Any]:

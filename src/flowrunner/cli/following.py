@@ -6,10 +6,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
+from flowrunner.cli.live import live_console, live_line
 from flowrunner.cli.outcome import code_of, code_of_state, end, interrupted, next_command, reported
 from flowrunner.cli.output import COLOURS, one_line, run_object, vendor_word
 from flowrunner.cli.timeline import moments, show_picture
@@ -28,13 +27,15 @@ from flowrunner.states import needs_a_person
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+
     from flowrunner.cli.output import Output
     from flowrunner.client import Run
     from flowrunner.models import RunResult, RunStatus
 
     Show = Callable[[RunStatus], None]
 
-__all__ = ["ago", "details", "display", "follow_to_end"]
+__all__ = ["ago", "bar", "details", "display", "follow_to_end"]
 
 _BAR: Final = 20
 """Characters of the bar that shows how far a run is."""
@@ -99,8 +100,8 @@ def _still_known(run: Run, go_on: str) -> tuple[str, ...]:
 @contextmanager
 def display(output: Output) -> Iterator[Show]:
     """Show how a run stands, on stderr: one live line on a terminal, else a line for each change."""
-    console = Console(stderr=True)
-    if console.is_terminal and not console.is_dumb_terminal and not output.is_quiet:
+    console = live_console(output)
+    if console is not None:
         with _live(console, output) as show:
             yield show
         return
@@ -110,15 +111,9 @@ def display(output: Output) -> Iterator[Show]:
 
 @contextmanager
 def _live(console: Console, output: Output) -> Iterator[Show]:
-    line, speak = _LiveLine(), output.speak
-    with Live(
-        line, console=console, refresh_per_second=8, transient=True, redirect_stdout=False, redirect_stderr=False
-    ):
-        output.speak = lambda message: console.print(Text(message), soft_wrap=True)
-        try:
-            yield line.show
-        finally:
-            output.speak = speak
+    line = _LiveLine()
+    with live_line(line, console, output):
+        yield line.show
 
 
 class _LiveLine:
@@ -130,7 +125,7 @@ class _LiveLine:
 
     def show(self, status: RunStatus) -> None:
         colour = COLOURS.get(status.state, "")
-        self._shown = Text.assemble(*_bar(status.progress, colour), (str(status.state), colour), details(status))
+        self._shown = Text.assemble(*bar(status.progress, colour), (str(status.state), colour), details(status))
 
     def __rich__(self) -> Text:
         line = Text.assemble((ago(self._started), "dim"), "  ", self._shown)
@@ -138,8 +133,8 @@ class _LiveLine:
         return line
 
 
-def _bar(progress: float | None, colour: str) -> tuple[tuple[str, str], ...]:
-    """How far the run is, where the vendor tells."""
+def bar(progress: float | None, colour: str) -> tuple[tuple[str, str], ...]:
+    """How far something is, where that is known."""
     if progress is None:
         return ()
     done = round(progress * _BAR)

@@ -7,28 +7,29 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from attrs import frozen
 
-from flowrunner.cli.assignments import Assignment, assigned, laid_over, read_assignments, values_of
+from flowrunner.cli.assignments import Assignment, assigned, described, read_assignments, values_of
 from flowrunner.cli.completing import connection_names
 from flowrunner.cli.following import follow_to_end
+from flowrunner.cli.mapping import run_each
 from flowrunner.cli.options import Seconds, config_option, journal_option, json_option, timeout_option
 from flowrunner.cli.outcome import command_line, interrupted, reported, reporting
 from flowrunner.cli.output import Output, run_object, seen
 from flowrunner.cli.submit_options import submit_options
 from flowrunner.cli.target import connected
 from flowrunner.cli.value_files import STDIN, read_values
-from flowrunner.errors import FlowrunnerError, SubmissionUncertain
+from flowrunner.errors import SubmissionUncertain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowrunner.cli.options import JournalPlace
     from flowrunner.client import Client, Run
-    from flowrunner.models import FlowSpec, SubmitOptions
+    from flowrunner.models import SubmitOptions
 
 __all__ = ["command"]
 
@@ -46,8 +47,15 @@ what -p says of one counts more.
 failure_topics, directives), --extra a backend's own, which are in its page of the reference; both as NAME=VALUE or
 NAME:=JSON.
 
+With --sets, start a run for each row of a file, so many at once, and follow all of them. A row is a line of CSV, whose
+first line names the parameters, or a JSON object on a line; its texts are read as those of -p. What -P says counts
+less, what -p says counts more. When a run has ended there is a line of its row, from 0, its reference and how it ended.
+A row that cannot be submitted stops no other. The exit code is 0 if all runs succeeded, else that of the first row, in
+the order of the file, whose run did not.
+
 With --json, stdout is one object: {"ref", "id", "flow", "status"}, and with --wait also {"outputs", "artifacts",
-"metrics", "raw"}. If something went wrong it has {"error", "message", "exit_code"}.
+"metrics", "raw"}; with --sets it is a line for each row: {"index", "line", "ref", "id", "flow", "status"}. If something
+went wrong it has {"error", "message", "exit_code"}.
 
 \b
 Examples:
@@ -57,6 +65,7 @@ Examples:
   flowrunner run reports 6de9206a-... --payload tag.xml --extra batch=true
   ref=$(flowrunner run prod Samples/austinApartments.fmw --queue Night)
   flowrunner run prod Samples/austinApartments.fmw --key "nightly-$(date +%F)"
+  flowrunner run prod Samples/austinDownload.fmw --sets districts.csv -p THEMES=parks --max-in-flight 4
 """
 
 
@@ -103,6 +112,13 @@ def _read(
     help="An option of the backend's own; may be given several times.",
 )  # fmt: skip
 @click.option("--key", metavar="TEXT", help="The same key again gives the run that it started before.")
+@click.option(
+    "--sets", metavar="FILE",
+    help="A run for each row of a file: .csv, .tsv, .jsonl or .ndjson; `-` reads JSON Lines from stdin.",
+)  # fmt: skip
+@click.option(
+    "--max-in-flight", type=click.IntRange(min=1), metavar="N", help="With --sets: so many runs at once, 8 if absent."
+)
 @click.option("--wait", is_flag=True, help="Follow the run to its end.")
 @timeout_option
 @config_option
@@ -116,7 +132,10 @@ def command(ctx: click.Context, /, *, as_json: bool, **asked: Any) -> None:
     _check(order)
     output = Output(as_json=as_json)
     with reporting(output):
-        _run(order, output)
+        if order.sets is None:
+            _run(order, output)
+        else:
+            run_each(order, order.sets, output)
 
 
 @frozen(kw_only=True)
@@ -135,6 +154,8 @@ class Order:
     options: tuple[Assignment, ...]
     extra: tuple[Assignment, ...]
     key: str | None
+    sets: str | None
+    max_in_flight: int | None
     wait: bool
     timeout: float | None
     config: str | None
@@ -149,21 +170,23 @@ class Order:
         own = {name: getattr(self, name) for name in ("queue", "description", "max_run_time", "max_queue_time")}
         return submit_options(own, self.options, self.extra)
 
-    def parameters(self) -> tuple[Assignment, ...]:
-        """What the file and `-p` say of parameters.
+    def from_file(self) -> tuple[Assignment, ...]:
+        """What the file says of parameters; `assignments` count more.
 
         Raises:
             InvalidRequest: the file cannot be read.
         """
-        below = () if self.parameters_file is None else assigned(read_values(self.parameters_file))
-        return laid_over(below, self.assignments)
+        return () if self.parameters_file is None else assigned(read_values(self.parameters_file))
 
     def how_to_go_on(self) -> str:
         """What to do about a submission whose outcome is unknown."""
         if self.journal is False:
             return "It was not written down: look at the vendor's list of runs before you start it again."
-        command = command_line("recover", self.connection, config=self.config, journal=self.journal)
-        return f"Before you start it again, find out with:\n  {command}"
+        return f"Before you start it again, find out with:\n  {self.recover()}"
+
+    def recover(self) -> str:
+        """The command that finds what was started and not seen to end."""
+        return command_line("recover", self.connection, config=self.config, journal=self.journal)
 
 
 def _refuse_more(ctx: click.Context) -> None:
@@ -173,17 +196,41 @@ def _refuse_more(ctx: click.Context) -> None:
 
 
 def _check(order: Order) -> None:
+    if order.sets is not None:
+        _check_for_sets(order)
+    elif order.max_in_flight is not None:
+        raise click.UsageError("--max-in-flight says how many rows run at once: give --sets, too.")
     if order.timeout is not None and not order.wait:
         raise click.UsageError("--timeout bounds the wait: give --wait, too.")
-    files = [order.parameters_file, order.payload, *(str(each.value) for each in order.assignments if each.is_file)]
-    if files.count(STDIN) > 1:
+    values = [str(each.value) for each in order.assignments if each.is_file]
+    if [order.parameters_file, order.payload, order.sets, *values].count(STDIN) > 1:
         raise click.UsageError("Stdin can be read once: give `-` once.")
 
 
+_OF_ONE_RUN: Final = {
+    "payload": "--payload",
+    "queue": "--queue",
+    "description": "--description",
+    "max_run_time": "--max-run-time",
+    "max_queue_time": "--max-queue-time",
+    "options": "--option",
+    "extra": "--extra",
+    "key": "--key",
+    "timeout": "--timeout",
+}
+
+
+def _check_for_sets(order: Order) -> None:
+    for name, option in _OF_ONE_RUN.items():
+        if getattr(order, name) not in {None, ()}:
+            raise click.UsageError(f"{option} is for one run: it cannot be given with --sets.")
+
+
 def _run(order: Order, output: Output) -> None:
-    options, parameters = order.submit_options(), order.parameters()
+    options, below = order.submit_options(), order.from_file()
     with connected(order.connection, order.config, order.journal, output, submits=True) as client:
-        values = values_of(parameters, _description(client, order.flow, parameters))
+        spec = described(client, order.flow, (*below, *order.assignments))
+        values = {**values_of(below, spec), **values_of(order.assignments, spec)}
         with _payload(order.payload) as payload:
             run = _submitted(client, output, order, parameters=values, payload=payload, options=options)
         if not output.has_submitted:
@@ -207,16 +254,6 @@ def _payload(file: str | None) -> Iterator[Path | None]:
         with path.open("wb") as target:
             shutil.copyfileobj(sys.stdin.buffer, target)
         yield path
-
-
-def _description(client: Client, flow: str, assignments: tuple[Assignment, ...]) -> FlowSpec | None:
-    """The flow's description, if there is text to convert and a description to be had."""
-    if all(assignment.is_json for assignment in assignments):
-        return None
-    try:
-        return client.describe(flow)
-    except FlowrunnerError:
-        return None
 
 
 def _submitted(client: Client, output: Output, order: Order, **arguments: Any) -> Run:

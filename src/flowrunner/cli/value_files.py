@@ -7,14 +7,16 @@ import re
 import sys
 from datetime import date, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from flowrunner.errors import ConfigError, InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-__all__ = ["STDIN", "from_json", "read_values", "text_of"]
+__all__ = ["STDIN", "by_suffix", "from_json", "label", "read_values", "text_of"]
+
+T = TypeVar("T")
 
 STDIN: Final = "-"
 """The name of the file that is stdin."""
@@ -27,7 +29,7 @@ def read_values(file: str) -> dict[str, Any]:
         InvalidRequest: it cannot be read, is not what its suffix says, or has no names at its top.
         ConfigError: it is YAML, and nothing is installed to read that.
     """
-    kind, parse = _parser_of(file)
+    kind, parse = by_suffix(file, _PARSERS, stdin=".json")
     text = text_of(file)
     try:
         return _checked(file, parse(text))
@@ -36,7 +38,7 @@ def read_values(file: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         problem = f" cannot be read as {kind}"
     # Raised out here: the errors above carry what is in the file.
-    raise InvalidRequest(f"{_label(file)}{problem}")
+    raise InvalidRequest(f"{label(file)}{problem}")
 
 
 def text_of(file: str) -> str:
@@ -52,7 +54,7 @@ def text_of(file: str) -> str:
         problem = f"cannot be read: {error.strerror}"
     except ValueError:
         problem = "is not UTF-8 text, or that is no path"
-    raise InvalidRequest(f"{_label(file)} {problem}")
+    raise InvalidRequest(f"{label(file)} {problem}")
 
 
 def from_json(text: str) -> Any:
@@ -73,23 +75,29 @@ class _Misread(Exception):
     """What was read is wrong at a place, which is the text; nothing of what was read is in it."""
 
 
-def _label(file: str) -> str:
+def label(file: str) -> str:
+    """What messages call the file."""
     return "stdin" if file == STDIN else file
 
 
-def _parser_of(file: str) -> tuple[str, Callable[[str], Any]]:
-    suffix = ".json" if file == STDIN else Path(file).suffix.casefold()
-    if suffix not in _PARSERS:
-        raise InvalidRequest(f"{file}: what is in it cannot be told from its name, which ends in none of"
-                             f" {', '.join(_PARSERS)}")  # fmt: skip
-    return _PARSERS[suffix]
+def by_suffix(file: str, readers: Mapping[str, T], *, stdin: str) -> T:
+    """Of the readers, by suffix, the one for a file; for stdin that of the suffix that is said.
+
+    Raises:
+        InvalidRequest: there is none for it.
+    """
+    suffix = stdin if file == STDIN else Path(file).suffix.casefold()
+    if suffix in readers:
+        return readers[suffix]
+    known = ", ".join(readers)
+    raise InvalidRequest(f"{file}: what is in it cannot be told from its name, which ends in none of {known}")
 
 
 def _checked(file: str, content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
-        raise InvalidRequest(f"{_label(file)} holds no names and values, but {_KINDS.get(type(content), 'a value')}")
+        raise InvalidRequest(f"{label(file)} holds no names and values, but {_KINDS.get(type(content), 'a value')}")
     if not all(isinstance(name, str) for name in content):
-        raise InvalidRequest(f"{_label(file)} has a name that is not a text: put it into quotes")
+        raise InvalidRequest(f"{label(file)} has a name that is not a text: put it into quotes")
     return content
 
 
@@ -155,7 +163,7 @@ def _loader(safe: Any) -> Any:
     return loader
 
 
-_PARSERS: Final = {
+_PARSERS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     ".json": ("JSON", _json),
     ".toml": ("TOML", _toml),
     ".yaml": ("YAML", _yaml),
