@@ -137,7 +137,8 @@ def test_a_run_that_waits_for_a_person(cli, config, rows):
         ended = cli("run", "reports", "5b0c1f4e-92d3-4d0a-8a61-7c1e5f2ab00a", "--sets", rows("{}\n", "r.jsonl"))
 
     assert ended.code == 5
-    assert "\twaiting\t" in ended.stdout
+    (ref,) = re.findall(r"^0\t(\S+)\twaiting\t", ended.stdout)
+    assert f"Answer those that wait, the first of them with:\n  flowrunner resume {ref}\n" in ended.stderr
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n3\n", 'a,b\n1,2\n"3'])

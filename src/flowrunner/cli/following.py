@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from rich.text import Text
 
 from flowrunner.cli.live import live_console, live_line
-from flowrunner.cli.outcome import code_of, code_of_state, end, interrupted, next_command, reported
+from flowrunner.cli.outcome import answer_command, code_of, code_of_state, end, interrupted, next_command, reported
 from flowrunner.cli.output import COLOURS, one_line, run_object, vendor_word
 from flowrunner.cli.timeline import moments, show_picture
 from flowrunner.enums import RunState
@@ -56,7 +56,9 @@ def follow_to_end(run: Run, *, timeout: float | None, output: Output, config: st
             result = _awaited(run, timeout, show)
     except (RunFailed, RunCancelled, RunLost) as error:
         _conclude(run, error.result, output, error)
-    except (WaitTimeout, ContactLost, InputRequired) as error:
+    except InputRequired as error:
+        reported(error, output, f"Answer it with:\n  {answer_command(run.ref, config)}")
+    except (WaitTimeout, ContactLost) as error:
         reported(error, output, go_on)
     except FlowrunnerError as error:
         reported(error, output, *_still_known(run, go_on))

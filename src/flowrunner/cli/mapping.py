@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from flowrunner.cli.assignments import described, values_of
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.cli.live import live_console, live_line
-from flowrunner.cli.outcome import end, interrupted
+from flowrunner.cli.outcome import answer_command, end, interrupted
 from flowrunner.cli.sets import read_rows
 from flowrunner.cli.tally import Tally
 from flowrunner.cli.target import connected
@@ -52,8 +52,7 @@ def run_each(order: Order, file: str, output: Output) -> None:
         except KeyboardInterrupt:
             _break_off(tally, order, output)
     output.say(f"{tally.summary()}.")
-    if any(taken.code is ExitCode.UNCERTAIN for taken in tally.taken):
-        output.say(order.how_to_go_on())
+    _advise(tally, order, output)
     end(tally.code)
 
 
@@ -69,6 +68,15 @@ def _sets(order: Order, client: Client, rows: Sequence[Row]) -> list[Mapping[str
     spec = described(client, order.flow, [*below, *above, *(each for row in rows for each in row.assignments)])
     common, fixed = values_of(below, spec), values_of(above, spec)
     return [{**common, **values_of(row.assignments, spec), **fixed} for row in rows]
+
+
+def _advise(tally: Tally, order: Order, output: Output) -> None:
+    """Say what to do about rows that need somebody."""
+    if any(taken.code is ExitCode.UNCERTAIN for taken in tally.taken):
+        output.say(order.how_to_go_on())
+    waiting = [taken.ref for taken in tally.taken if taken.code is ExitCode.WAITING and taken.ref is not None]
+    if waiting:
+        output.say(f"Answer those that wait, the first of them with:\n  {answer_command(waiting[0], order.config)}")
 
 
 def _tell(taken: Taken, output: Output) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "QUIET",
     "Output",
     "clean",
+    "is_interactive",
     "is_quiet",
     "one_line",
     "run_object",
@@ -189,6 +190,11 @@ class Output:
             self.say(f"Odd: {event.description}")
         elif isinstance(event, CheckSkipped):
             self.say(f"Parameters are not checked before: there is no description of the flow ({event.error.message}).")
+
+
+def is_interactive() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def is_quiet() -> bool:

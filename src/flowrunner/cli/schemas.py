@@ -92,6 +92,12 @@ _DEFINITIONS: Final[Mapping[str, Schema]] = {
         },
         **_ERROR,
     ),
+    "question": _object({
+        **_RUN,
+        "schema": _or_null({"type": "object"}),
+        "model": {"type": "object"},
+        "form": {"type": "array"},
+    }),
     "row": _object(
         {
             "index": _WHOLE,
@@ -149,6 +155,7 @@ OUTPUTS: Final[Mapping[str, Schema]] = {
     "status": _object(_RUN, history={"type": "array", "items": {"$ref": "#/$defs/moment"}}),
     "wait": _one_of("result"),
     "cancel": _object({**_RUN, "outcome": _words(CancelOutcome)}),
+    "resume": _one_of("run", "result", "question"),
     "recover": _object({
         **_RUN,
         "outcome": _or_null(_words(ReconcileOutcome)),
