@@ -14,7 +14,7 @@ import pytest
 from flowrunner.simulator import RealClock, Simulator
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
-PAGES = ("many-runs.md", "user-input.md")
+PAGES = ("files.md", "many-runs.md", "user-input.md")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "status": "Look at a run once.",
     "wait": "Follow a run to its end.",
     "cancel": "Ask the vendor to cancel a run.",
+    "upload": "Bring a file to the vendor.",
     "resume": "Answer a run that waits for a person.",
     "recover": "Find the runs that were started here and not seen to end.",
     "watch": "Follow several runs at once, live.",

@@ -155,6 +155,7 @@ OUTPUTS: Final[Mapping[str, Schema]] = {
     "status": _object(_RUN, history={"type": "array", "items": {"$ref": "#/$defs/moment"}}),
     "wait": _one_of("result"),
     "cancel": _object({**_RUN, "outcome": _words(CancelOutcome)}),
+    "upload": _object({"name": _TEXT, "reference": _TEXT, "size": _WHOLE_OR_NULL}),
     "resume": _one_of("run", "result", "question"),
     "recover": _object({
         **_RUN,
