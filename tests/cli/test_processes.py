@@ -81,6 +81,29 @@ def test_ctrl_c_ends_the_demo(start):
     assert (demo.returncode, err) == (130, "Interrupted.\n")
 
 
+STRUCTLOG = """
+class _Logger:
+    def warning(self, event, **values):
+        print("[warning]", event, values)
+
+def get_logger(name):
+    return _Logger()
+"""
+
+
+def test_a_retry_prints_nothing(config, simulator, start, monkeypatch, tmp_path):
+    """Stdout is data alone, also where structlog is installed: by stamina's usual hook it would print there."""
+    (tmp_path / "structlog.py").write_text(STRUCTLOG)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    simulator.respond_next("*/parameters", 503, times=2)
+
+    running = start("run", "sim", FLOW, "-p", "a=1", "--json")
+    out, _ = running.communicate(timeout=20)
+
+    assert [each.status for each in simulator.requests.matching("*/parameters")][:3] == [503, 503, 200]
+    assert (running.returncode, json.loads(out)["error"]) == (2, "InvalidParameters")
+
+
 def test_the_version_is_printed(start):
     """As a process, too."""
     out, err = start("--version").communicate(timeout=20)
