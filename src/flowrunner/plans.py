@@ -24,7 +24,7 @@ from flowrunner.errors import InvalidRequest
 from flowrunner.retries import ACTS, RequestKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from flowrunner.models import Progress
@@ -187,7 +187,7 @@ class Call:
 class Page(Generic[T]):
     """One page of a listing; `next` is what to pass to the plan for the page after it, None at the end."""
 
-    items: tuple[T, ...]
+    items: Sequence[T]
     next: Any = None
 
 
