@@ -1,6 +1,7 @@
 """The reference says what the code does."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def test_every_part_stands_somewhere(generate):
     """No part is written that no page has, and no page asks for one that is not written."""
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert all(f"<!-- generated: {name} -->" in text for name in generate.PARTS)
+
+
+def test_every_page_is_in_the_navigation():
+    """The site shows all there is: each page has its line in `mkdocs.yml`, once."""
+    named = re.findall(r"\S+\.md$", (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(named) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
 
 
 @pytest.mark.parametrize("name", ["flowrunner.schema.json", "output.schema.json"])
