@@ -24,7 +24,7 @@ from flowrunner.errors import InvalidRequest
 from flowrunner.retries import ACTS, RequestKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from flowrunner.models import Progress
@@ -196,7 +196,7 @@ class Page(Generic[T]):
         next: what to pass to the plan for the page after it; None at the end.
     """
 
-    items: tuple[T, ...]
+    items: Sequence[T]
     next: Any = None
 
 
