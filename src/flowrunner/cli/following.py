@@ -6,10 +6,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from flowrunner.cli.live import live_console, messages_above
 from flowrunner.cli.outcome import code_of, code_of_state, end, interrupted, next_command, reported
 from flowrunner.cli.output import COLOURS, one_line, run_object, vendor_word
 from flowrunner.cli.timeline import moments, show_picture
@@ -27,6 +27,8 @@ from flowrunner.states import needs_a_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rich.console import Console
 
     from flowrunner.cli.output import Output
     from flowrunner.client import Run
@@ -99,8 +101,8 @@ def _still_known(run: Run, go_on: str) -> tuple[str, ...]:
 @contextmanager
 def display(output: Output) -> Iterator[Show]:
     """Show how a run stands, on stderr: one live line on a terminal, else a line for each change."""
-    console = Console(stderr=True)
-    if console.is_terminal and not console.is_dumb_terminal and not output.is_quiet:
+    console = live_console(output)
+    if console is not None:
         with _live(console, output) as show:
             yield show
         return
@@ -110,15 +112,12 @@ def display(output: Output) -> Iterator[Show]:
 
 @contextmanager
 def _live(console: Console, output: Output) -> Iterator[Show]:
-    line, speak = _LiveLine(), output.speak
-    with Live(
+    line = _LiveLine()
+    live = Live(
         line, console=console, refresh_per_second=8, transient=True, redirect_stdout=False, redirect_stderr=False
-    ):
-        output.speak = lambda message: console.print(Text(message), soft_wrap=True)
-        try:
-            yield line.show
-        finally:
-            output.speak = speak
+    )
+    with live, messages_above(console, output):
+        yield line.show
 
 
 class _LiveLine:
