@@ -13,12 +13,12 @@ from flowrunner.cli.listing import Column, Listing
 from flowrunner.cli.options import config_option, json_option
 from flowrunner.cli.outcome import command_line, reporting
 from flowrunner.cli.output import Output
-from flowrunner.cli.pasting import words_of
+from flowrunner.cli.pasting import shown_value, words_of
 from flowrunner.cli.target import connected
 from flowrunner.models import ParameterKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from flowrunner.models import ParameterSpec
 
@@ -26,8 +26,8 @@ __all__ = ["command"]
 
 _HELP = """\
 Show what FLOW on CONNECTION takes: each parameter's name, kind, whether it is required, default, choices, whether it
-takes several values, and bounds. Below, on stderr, stands a command that runs it, ready to paste, with the defaults;
-what is to be replaced stands as <kind>. The default of a password is not shown.
+takes several values, and bounds. Below, on stderr, stands a command that runs it, ready to paste, with the defaults
+of those that are required; what is to be replaced stands as <kind>. The default of a password is not shown.
 
 Where stdout is not a terminal, these seven are separated by tabs, and there are no headings; what is no text stands as
 JSON.
@@ -77,32 +77,36 @@ def _object(spec: ParameterSpec) -> dict[str, Any]:
 
 def _cells(spec: ParameterSpec) -> tuple[str, ...]:
     required = {True: "yes", False: "no", None: ""}[spec.required]
-    choices = ", ".join([*map(_value, spec.choices), *(["or another"] if spec.choices and spec.open_choices else [])])
+    choices = [*spec.choices, *(["or another"] if spec.choices and spec.open_choices else [])]
     several = "yes" if spec.multiple else ""
-    return spec.name, spec.kind, required, _default(spec), choices, several, ", ".join(_bounds(spec))
+    return spec.name, spec.kind, required, _default(spec, _listed), _listed(choices), several, _bounds(spec)
 
 
 def _fields(spec: ParameterSpec) -> tuple[str, ...]:
     choices = json.dumps(spec.choices) if spec.choices else ""
     truth = {True: "true", False: "false", None: ""}
     required, multiple = truth[spec.required], truth[spec.multiple]
-    return spec.name, spec.kind, required, _default(spec), choices, multiple, ", ".join(_bounds(spec))
+    return spec.name, spec.kind, required, _default(spec, shown_value), choices, multiple, _bounds(spec)
 
 
-def _default(spec: ParameterSpec) -> str:
+def _default(spec: ParameterSpec, show: Callable[[Any], str]) -> str:
     if spec.default is None:
         return ""
-    return _HIDDEN if spec.kind is ParameterKind.PASSWORD else _value(spec.default)
+    return _HIDDEN if spec.kind is ParameterKind.PASSWORD else show(spec.default)
 
 
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _listed(value: Any) -> str:
+    """A value for people: of a list, what is in it."""
+    return ", ".join(map(shown_value, value)) if isinstance(value, list | tuple) else shown_value(value)
 
 
-def _bounds(spec: ParameterSpec) -> Iterator[str]:
-    if spec.minimum is not None:
-        yield f"{'>' if spec.minimum_exclusive else '>='} {spec.minimum:g}"
-    if spec.maximum is not None:
-        yield f"{'<' if spec.maximum_exclusive else '<='} {spec.maximum:g}"
-    if spec.multiple_of is not None:
-        yield f"a multiple of {spec.multiple_of:g}"
+def _bounds(spec: ParameterSpec) -> str:
+    lowest, highest = spec.minimum, spec.maximum
+    is_plain = not spec.minimum_exclusive and not spec.maximum_exclusive
+    if lowest is not None and highest is not None and is_plain:
+        bounds = [f"{lowest:g} to {highest:g}"]
+    else:
+        bounds = [] if lowest is None else [f"{'>' if spec.minimum_exclusive else '>='} {lowest:g}"]
+        bounds += [] if highest is None else [f"{'<' if spec.maximum_exclusive else '<='} {highest:g}"]
+    bounds += [] if spec.multiple_of is None else [f"step {spec.multiple_of:g}"]
+    return ", ".join(bounds)

@@ -78,7 +78,8 @@ def _table(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int
     shown = [at for at in range(len(columns)) if any(row[at] for row in rows)]
     for at in shown:
         column, longest = columns[at], max(row[at].cell_len for row in rows)
-        table.add_column(column.heading, overflow="fold", min_width=min(longest, width) if column.is_whole else None)
+        least = min(longest, width) if column.is_whole else None
+        table.add_column(column.heading, overflow="fold", no_wrap=column.is_whole, min_width=least)
     for row in rows:
         table.add_row(*(_fitted(row[at], columns[at]) for at in shown))
     return table

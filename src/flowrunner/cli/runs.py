@@ -19,12 +19,13 @@ from flowrunner.cli.target import connected
 from flowrunner.config.connection import sources_of
 from flowrunner.config.file import read_configuration
 from flowrunner.enums import RunState
+from flowrunner.errors import UnsupportedOperation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from flowrunner.cli.options import JournalPlace
-    from flowrunner.client import Run
+    from flowrunner.client import Client, Run
     from flowrunner.journal.values import Entry
     from flowrunner.models import RunStatus
 
@@ -100,8 +101,16 @@ def command(
             _show(Listing(_ENTRY_COLUMNS, _entry_cells, _entry_fields, _entry_object), wanted, limit, output)
             return
         with connected(connection, config, journal, output) as client:
-            found = client.runs(state=states or None, flow=flow, limit=limit + 1)
+            found = _listed(client, states, flow, limit + 1)
             _show(Listing(_RUN_COLUMNS, _run_cells, _run_fields, run_object), found, limit, output)
+
+
+def _listed(client: Client, states: tuple[str, ...], flow: str | None, limit: int) -> Iterator[Run]:
+    try:
+        yield from client.runs(state=states or None, flow=flow, limit=limit)
+    except UnsupportedOperation as error:
+        error.add_note(f"What was started from here is written down: flowrunner runs {client.name} --started-here")
+        raise
 
 
 def _started(connection: str, journal: JournalPlace, config: str | None) -> list[Entry]:
@@ -118,7 +127,7 @@ def _show(listing: Listing[Any], items: Iterable[Any], limit: int, output: Outpu
     if not listing.show(islice(rest, limit), output):
         output.say("There are none.")
     elif next(rest, None) is not None:
-        output.say(f"There are more than these {limit}: --limit shows more.")
+        output.say("There are more: see them with a greater --limit.")
 
 
 def _run_cells(run: Run) -> tuple[str | tuple[str, str], ...]:
