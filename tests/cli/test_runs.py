@@ -110,7 +110,8 @@ def test_on_a_terminal_runs_are_a_table(cli, simulator, columns):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(None, ""), (0.25, "0.2 s"), (90.0, "90.0 s"), (3700.4, "1:01:40"), (90_000, "1 day, 1:00:00")]
+    ("seconds", "shown"),
+    [(None, ""), (0.25, "0.2 s"), (90.0, "90.0 s"), (3700.4, "1:01:40"), (90_000, "1 day, 1:00:00")],
 )
 def test_a_long_run_is_told_in_hours(seconds, shown):
     """One that goes on took no time yet."""
