@@ -14,6 +14,7 @@ from flowrunner.errors import JournalError
 from flowrunner.journal import Journal
 from flowrunner.models import Reconciliation, RunRef, RunStatus
 from flowrunner.operations.reconciling import Reconciling
+from flowrunner.simulator import Behaviour
 
 FLOW = "Demo/work.fmw"
 
@@ -30,6 +31,7 @@ def test_what_was_started_here_is_found(cli, simulator):
 
 def test_a_submission_whose_outcome_is_unknown_is_told(cli, simulator):
     """V4 carries no key: it stays `submitting`, the exit code says that it is uncertain, and stderr what to do."""
+    simulator.pool.script(FLOW, Behaviour(duration=10_000))
     simulator.cut_next("reset_after", "*/jobs", method="POST")
     handle = cli("run", "sim", FLOW, "--key", "nightly", "--json").record["ref"]
     ended = cli("recover", "sim")

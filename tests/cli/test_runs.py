@@ -91,6 +91,7 @@ def test_no_runs_are_no_error(cli):
     """Exit code 0, and no data."""
     ended = cli("runs", "sim", "--json")
     assert (ended.code, ended.stdout, ended.stderr) == (0, "", "There are none.\n")
+    assert cli("runs", "sim", **TERMINAL).stdout == ""
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
