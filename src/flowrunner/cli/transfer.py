@@ -42,7 +42,7 @@ def transferring(name: str, output: Output, *, size: int | None = None) -> Itera
         return
     with _bar(console) as bar, messages_above(console, output):
         task = bar.add_task(one_line(name), total=size)
-        yield lambda done, total: bar.update(task, completed=done, total=size if total is None else total)
+        yield lambda done, total: bar.update(task, completed=done, total=total)  # of None, `size` stays
 
 
 def _bar(console: Console) -> Progress:
