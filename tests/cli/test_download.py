@@ -186,7 +186,7 @@ def test_ctrl_c_leaves_nothing_of_the_file_it_interrupts(cli, made, monkeypatch,
     monkeypatch.setattr(download, "transferring", interrupting)
     ended = cli("download", ref, "--to", "here")
     assert (ended.code, ended.stdout) == (130, "here/a.pdf\n")
-    assert ended.stderr == "Interrupted. Of 2 files 1 are here; nothing is left of the others.\n"
+    assert ended.stderr == "Interrupted. 1 of 2 files are here; nothing is left of the others.\n"
     assert (files_in(tmp_path / "here"), shown) == (["a.pdf"], ["a.pdf", "b.pdf"])
 
 

@@ -38,7 +38,7 @@ With --json, stdout is one object: {"flow", "parameters"}, a list of {"name", "k
 \b
 Examples:
   flowrunner describe prod Samples/austinDownload.fmw
-  flowrunner describe prod Samples/austinDownload.fmw --json | jq '.parameters[] | select(.required)'
+  flowrunner describe prod Samples/austinDownload.fmw --json | jq .parameters[0]
 """
 
 _COLUMNS = (

@@ -151,7 +151,7 @@ def _bring(files: Sequence[_File], output: Output, *, force: bool) -> None:
             output.data(one_line(str(file.path)))
             output.record(_object(file))
     except KeyboardInterrupt:
-        interrupted(output, f"Interrupted. Of {len(files)} files {done} are here; nothing is left of the others.")
+        interrupted(output, f"Interrupted. {done} of {len(files)} files are here; nothing is left of the others.")
 
 
 def _download(file: _File, output: Output, *, force: bool) -> None:
