@@ -48,8 +48,8 @@ def test_what_is_pasted_gives_the_value(name, kind, multiple, value):
 @given(st.sampled_from(ParameterKind), st.text())
 def test_text_is_pasted_as_text(kind, text):
     """The server's own text, which may stand for a number or a truth value there; as JSON if it has line breaks."""
-    parameter = spec("P", kind)
-    assert assignments_for(parameter, text) == ([f"P={text}"] if text.isprintable() else [f"P:={json.dumps(text)}"])
+    is_plain = text.isprintable() and not text.startswith("@")
+    assert assignments_for(spec("P", kind), text) == ([f"P={text}"] if is_plain else [f"P:={json.dumps(text)}"])
 
 
 def texts_of(value):
@@ -75,6 +75,7 @@ def texts_of(value):
         (spec(kind=ParameterKind.BOOLEAN, default=True), ["P=true"]),
         (spec(kind=ParameterKind.OTHER, default=7), ["P:=7"]),
         (spec(kind=ParameterKind.OBJECT, default={"a": 1}), ['P:={"a": 1}']),
+        (spec(default="@home"), ['P:="@home"']),
         (spec(default="one\ntwo"), ['P:="one\\ntwo"']),
         (spec(kind=ParameterKind.MESSAGE, required=True), []),
         (spec(kind=ParameterKind.PASSWORD, required=True), ["P=<password>"]),

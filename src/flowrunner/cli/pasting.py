@@ -43,9 +43,15 @@ def assignments_for(spec: ParameterSpec, value: Any) -> list[str]:
     values = value if isinstance(value, list | tuple) and value else [value]
     written = [f"{spec.name}={shown_value(each)}" for each in values]
     is_text = all(isinstance(each, str) for each in values)
-    if all(map(str.isprintable, written)) and (is_text or _is_read_as(written, spec, value)):
+    if all(map(_is_plain, values)) and (is_text or _is_read_as(written, spec, value)):
         return written
     return [f"{spec.name}:={json.dumps(value)}"]
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value goes into a command as it is: on one line, and not as `@FILE`, the name of a file."""
+    text = shown_value(value)
+    return text.isprintable() and not text.startswith("@")
 
 
 def shown_value(value: Any) -> str:
