@@ -39,6 +39,7 @@ __all__ = [
     "RunResult",
     "RunStatus",
     "SubmitOptions",
+    "file_name",
     "seconds",
 ]
 
@@ -207,7 +208,7 @@ class _Handle(ArtifactSource):
         from pathlib import Path
 
         path = Path(to)
-        return path / _file_name(self.name) if path.is_dir() else path
+        return path / file_name(self.name) if path.is_dir() else path
 
     def _start(self, path: Path, progress: Progress | None) -> Any:
         if self._fetch is None:
@@ -217,11 +218,15 @@ class _Handle(ArtifactSource):
         return self._fetch(self, path, progress)
 
 
-def _file_name(name: str) -> str:
-    """A vendor's name for a file without any folder, in the way of either system: it must stay where it was put."""
+def file_name(name: str) -> str:
+    """A vendor's name for a file without any folder, in the way of either system: it must stay where it was put.
+
+    What no name should have, such as a line break or what turns the direction of writing round, becomes `_`.
+    """
     from pathlib import PureWindowsPath
 
-    own = PureWindowsPath(name).name
+    plain = "".join(character if character.isprintable() else "_" for character in name)
+    own = PureWindowsPath(plain).name
     return "artifact" if own in {"", ".", ".."} else own
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from functools import cache
 
 import jsonschema
@@ -51,6 +52,21 @@ def config(simulator, tmp_path, monkeypatch):
         'token = { env = "SIM_TOKEN" }\npoll_min = 0.05\n'
     )
     return file
+
+
+@pytest.fixture
+def serve(config):
+    """Serve another vendor, behind a connection of its name; its clock is a hundred times as fast, too."""
+    with ExitStack() as stack:
+
+        def start(vendor, **options):
+            serving = stack.enter_context(Simulator(vendor, clock=RealClock(100), **options))
+            settings = {"backend": vendor, **serving.settings}
+            lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+            config.write_text("\n".join([config.read_text(), f"[connections.{vendor}]", *lines, "poll_min = 0.05", ""]))
+            return serving
+
+        yield start
 
 
 @frozen
