@@ -3,13 +3,13 @@
 import asyncio
 import ssl
 import sys
+from functools import partial
 
-import httpx
 import pytest
 
 import flowrunner
 from flowrunner.errors import ConfigError, SubmissionUncertain
-from flowrunner.http.over_aiohttp import Connection, _translated
+from flowrunner.http.over_aiohttp import Connection
 from flowrunner.retries import Failure
 from flowrunner.simulator import Behaviour, Fault, Faults, Simulator
 from serving import certificate, serving
@@ -57,9 +57,9 @@ async def submitted(client):
         return type(error).__name__, getattr(error.__cause__ or error, "failure", None)
 
 
-async def looked(client):
+async def looked(client, run_id="1"):
     """A look at a run."""
-    run = client.attach(flowrunner.RunRef(client.name, client.backend, FLOW, "1"))
+    run = client.attach(flowrunner.RunRef(client.name, client.backend, FLOW, run_id))
     try:
         return (await run.refresh()).state
     except flowrunner.FlowrunnerError as error:
@@ -162,12 +162,13 @@ def test_a_certificate_that_is_not_trusted(tmp_path, transport):
 
 
 def test_the_vendor_sees_the_same(fme):
-    """Method, path, query, headers and body, of a look and of a submission."""
+    """Method, path as it is encoded, query, headers and body, of looks and of a submission."""
     seen = {}
     for transport in TRANSPORTS:
         fme.requests.clear()
         attempt(fme, transport, submitted)
         attempt(fme, transport, looked)
+        attempt(fme, transport, partial(looked, run_id="a/b;c=d&e+f %3B ø"))
         seen[transport] = [
             (
                 each.method,
@@ -321,9 +322,3 @@ def test_a_proxy_that_aiohttp_does_not_speak_to():
     """It is refused, not gone around."""
     with pytest.raises(ValueError, match="no way over a socks5 proxy"):
         Connection(verify=ssl.create_default_context(), proxy="socks5://127.0.0.1:1")
-
-
-def test_what_httpx_says_by_itself_is_left_as_it_is():
-    """There is nothing beneath it that would say more."""
-    with pytest.raises(httpx.UnsupportedProtocol), _translated():
-        raise httpx.UnsupportedProtocol("ftp")

@@ -378,7 +378,12 @@ _LABEL: Final = re.compile(r"\[fr:([^\[\]\s]+)\]")
 
 @frozen
 class CancelAnswer:
-    """What became of a cancellation, and what the answer showed of the run."""
+    """What became of a cancellation, and what the answer showed of the run.
+
+    Attributes:
+        outcome: what became of it.
+        observation: what the answer showed; None where it showed nothing.
+    """
 
     outcome: CancelOutcome
     observation: Observation | None = None
@@ -401,7 +406,15 @@ class Prompt:
 
 @frozen(kw_only=True)
 class Outcome:
-    """The details of a finished run. The observations are applied in order: the record first, then its result."""
+    """The details of a finished run. The observations are applied in order: the record first, then its result.
+
+    Attributes:
+        observations: what the answers say about its state.
+        outputs: what the flow returned, by name.
+        artifacts: the files it made.
+        metrics: numbers about it, by name.
+        raw: the vendor's answers, decoded, by what was asked.
+    """
 
     observations: tuple[Observation, ...] = ()
     outputs: Mapping[str, Any] = field(factory=dict)

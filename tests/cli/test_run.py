@@ -202,9 +202,10 @@ def test_an_unknown_connection_is_a_configuration_error(cli):
     assert "did you mean 'sim'" in ended.stderr
 
 
-def test_another_configuration_can_be_named(cli, config, tmp_path):
+def test_another_configuration_can_be_named(cli, config, script, tmp_path):
     """--config reads that file instead of the usual ones, and the command to go on names it, too."""
     elsewhere = config.rename(tmp_path / "other name.toml")
+    script(duration=10_000)
 
     ended = cli("run", "sim", FLOW, "--config", elsewhere, "--wait", "--timeout", "0")
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Show = Callable[[RunStatus], None]
 
-__all__ = ["ago", "bar", "details", "display", "follow_to_end"]
+__all__ = ["ago", "bar", "details", "display", "follow_to_end", "result_now", "tell_end"]
 
 _BAR: Final = 20
 """Characters of the bar that shows how far a run is."""
@@ -50,10 +50,26 @@ def follow_to_end(run: Run, *, timeout: float | None, output: Output, config: st
         output: where the result goes, and what happens on the way.
         config: the configuration that was asked for, for the command that goes on.
     """
+
+    def awaited() -> RunResult:
+        with display(output) as show:
+            return _awaited(run, timeout, show)
+
+    tell_end(run, awaited, output, config)
+
+
+def tell_end(run: Run, awaited: Callable[[], RunResult], output: Output, config: str | None) -> NoReturn:
+    """Tell how the run ended, and end the command with the exit code of that.
+
+    Args:
+        run: which.
+        awaited: gives its result, or raises what `Run.wait` raises.
+        output: where the result goes.
+        config: as for `follow_to_end`.
+    """
     go_on = f"Continue with:\n  {next_command(run.ref, config)}"
     try:
-        with display(output) as show:
-            result = _awaited(run, timeout, show)
+        result = awaited()
     except (RunFailed, RunCancelled, RunLost) as error:
         _conclude(run, error.result, output, error)
     except InputRequired as error:
@@ -67,6 +83,19 @@ def follow_to_end(run: Run, *, timeout: float | None, output: Output, config: st
         interrupted(output, message, **run_object(run))
     else:
         _conclude(run, result, output, None)
+
+
+def result_now(run: Run, *, raise_on_failure: bool = True) -> RunResult:
+    """The result of a run that has ended; it is looked at once.
+
+    Raises:
+        WaitTimeout: it has not ended.
+        FlowrunnerError: as `Run.refresh` and `Run.wait`; RunLost whatever `raise_on_failure`.
+    """
+    status = run.refresh()
+    if not status.state.is_final and not needs_a_person(status):
+        raise WaitTimeout(f"the run is {status.state} and has no result yet", status=status, ref=run.ref)
+    return run.wait(0, raise_on_failure=raise_on_failure or status.state is RunState.LOST)
 
 
 def _awaited(run: Run, timeout: float | None, show: Show) -> RunResult:

@@ -26,6 +26,7 @@ __all__ = [
     "config_option",
     "journal_option",
     "json_option",
+    "limit_option",
     "run_arguments",
     "timeout_option",
 ]
@@ -95,6 +96,13 @@ def json_option(command: Decorated) -> Decorated:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def limit_option(default: int | None = None) -> Callable[[Decorated], Decorated]:
+    """`--limit N`, 1 or more."""
+    return click.option(
+        "--limit", type=click.IntRange(min=1), default=default, show_default=True, metavar="N", help="So many at most."
+    )
 
 
 def timeout_option(command: Decorated) -> Decorated:

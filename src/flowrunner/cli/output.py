@@ -168,7 +168,8 @@ class Output:
         """Write how a run ended, and what it made."""
         outputs = (("output", one_line(f"{name} = {value}")) for name, value in result.outputs.items())
         files = (("file", one_line(file.name) + _size(file.size)) for file in result.artifacts)
-        self.fields([*_status_fields(result.status), *outputs, *files])
+        metrics = (("metric", one_line(f"{name} = {value:,}")) for name, value in result.metrics.items())
+        self.fields([*_status_fields(result.status), *outputs, *files, *metrics])
 
     def event(self, event: Event) -> None:
         """Tell the person what matters of an event; a contact that stays lost is told once."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowrunner.cli.checks import Level
 from flowrunner.config.sources import Origin
 from flowrunner.enums import CancelOutcome, Cause, ReconcileOutcome, RunState, WaitReason
+from flowrunner.models import ParameterKind
 from flowrunner.registry import OfferState
 
 if TYPE_CHECKING:
@@ -110,6 +111,34 @@ _DEFINITIONS: Final[Mapping[str, Schema]] = {
         **_ERROR,
         **_ERROR_DETAILS,
     ),
+    "started": _object({
+        "ref": _TEXT,
+        "key": _TEXT,
+        "id": _TEXT_OR_NULL,
+        "flow": _TEXT,
+        "state": _words(RunState),
+        "submitted_at": {"type": "string", "format": "date-time"},
+        "ended_at": _TIME_OR_NULL,
+    }),
+    "parameter": _object({
+        "name": _TEXT,
+        "kind": _words(ParameterKind),
+        "required": _or_null(_TRUTH),
+        "default": _ANY,
+        "choices": {"type": "array"},
+        "open_choices": _TRUTH,
+        "multiple": _TRUTH,
+        "minimum": _NUMBER_OR_NULL,
+        "maximum": _NUMBER_OR_NULL,
+        "minimum_exclusive": _TRUTH,
+        "maximum_exclusive": _TRUTH,
+        "multiple_of": _NUMBER_OR_NULL,
+        "prompt": _TEXT_OR_NULL,
+        "group": _TEXTS,
+        "role": _TEXT_OR_NULL,
+        "disables": {"type": "object", "additionalProperties": _TEXTS},
+        "vendor_type": _TEXT_OR_NULL,
+    }),
     "error": _object(
         _ERROR,
         **_ERROR_DETAILS,
@@ -154,6 +183,12 @@ OUTPUTS: Final[Mapping[str, Schema]] = {
     "run": _one_of("run", "result", "row"),
     "status": _object(_RUN, history={"type": "array", "items": {"$ref": "#/$defs/moment"}}),
     "wait": _one_of("result"),
+    "flows": _object({"flow": _TEXT, "title": _TEXT_OR_NULL, "description": _TEXT_OR_NULL}),
+    "describe": _object({"flow": _TEXT, "parameters": {"type": "array", "items": {"$ref": "#/$defs/parameter"}}}),
+    "runs": _one_of("run", "started"),
+    "result": _one_of("result"),
+    "logs": {"anyOf": [_object({"line": _TEXT}), {"$ref": "#/$defs/run"}]},
+    "download": _object({"name": _TEXT, "path": _TEXT, "media_type": _TEXT_OR_NULL, "size": _WHOLE}),
     "cancel": _object({**_RUN, "outcome": _words(CancelOutcome)}),
     "upload": _object({"name": _TEXT, "reference": _TEXT, "size": _WHOLE_OR_NULL}),
     "resume": _one_of("run", "result", "question"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from attrs import frozen
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Column
 
@@ -14,7 +15,7 @@ from flowrunner.cli.output import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from flowrunner import models
     from flowrunner.cli.output import Output
@@ -42,13 +43,28 @@ def transferring(name: str, output: Output, *, size: int | None = None) -> Itera
         return
     with _bar(console) as bar, messages_above(console, output):
         task = bar.add_task(one_line(name), total=size)
-        yield lambda done, total: bar.update(task, completed=done, total=size if total is None else total)
+        yield lambda done, total: bar.update(task, completed=done, total=total)  # of None, `size` stays
+
+
+class _Bar(Progress):
+    """Leaves room at the right: a terminal writes ^C there, and what goes on in the next line would stay."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        return map(_Narrower, super().get_renderables())
+
+
+@frozen
+class _Narrower:
+    shown: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        return console.render(self.shown, options.update_width(options.max_width - 2))
 
 
 def _bar(console: Console) -> Progress:
     """Name, bar, bytes, rate and time left, on one line: a long name is cut, and in little room the bar is short."""
     name = Column(no_wrap=True, overflow="ellipsis", max_width=max(10, console.width // 4))
-    return Progress(
+    return _Bar(
         TextColumn("{task.description}", markup=False, table_column=name),
         BarColumn(),
         *(
