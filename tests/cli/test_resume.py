@@ -198,6 +198,13 @@ def test_answers_that_do_not_fit_are_asked_again(cli, vendor, secret, person):
     assert "hus" not in ended.stdout + ended.stderr
 
 
+def test_an_answer_that_fits_is_kept(cli, vendor, secret, person):
+    """Only the other one is asked again."""
+    ended = cli("resume", secret, stdin="hush\n200\n7\n")
+    assert (ended.code, ended.stderr.count("Password: ")) == (0, 1)
+    assert answered(vendor) == [{"word": "hush", "age": 7}]
+
+
 def test_what_the_vendor_refuses_is_asked_again(cli, vendor, secret, person, monkeypatch):
     """All of it, where it does not say which."""
     from flowrunner.errors import InvalidParameters

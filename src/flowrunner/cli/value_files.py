@@ -35,7 +35,7 @@ def read_values(file: str) -> dict[str, Any]:
         return _checked(file, parse(text))
     except _Misread as error:
         problem = f", {error}: this is not {kind}"
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         problem = f" cannot be read as {kind}"
     # Raised out here: the errors above carry what is in the file.
     raise InvalidRequest(f"{label(file)}{problem}")
@@ -146,12 +146,15 @@ def _yaml(text: str) -> Any:
     except ImportError:
         raise ConfigError('YAML is read with pyyaml, which is missing: pip install "flowrunner[cli]"') from None
     try:
-        return yaml.load(text, _loader(yaml.SafeLoader))  # noqa: S506 - the safe one, with fewer words
+        content = yaml.load(text, _loader(yaml.SafeLoader))  # noqa: S506 - the safe one, with fewer words
+        json.dumps(content)  # what JSON has no word for cannot be sent: bytes, sets, what contains itself
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = "somewhere" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"
     except yaml.YAMLError:
         place = "somewhere"
+    else:
+        return content
     raise _Misread(place)
 
 
