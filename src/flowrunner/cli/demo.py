@@ -127,6 +127,11 @@ def command() -> None:
     Starts a simulator of each vendor on the loopback interface and runs six flows on them over HTTP: runs succeed, one
     after a crash of its engine, one fails, one is cancelled, one asks a person. The exit code is 0 if all of them ended
     as planned, else 1.
+
+    \b
+    Examples:
+      flowrunner demo
+      flowrunner demo > demo.txt
     """
     require_simulator()
     output = Output()
