@@ -65,7 +65,7 @@ MSGSPEC = "from flowrunner import pages; assert pages.msgspec() is not None"
 
 WORKS = {
     "aiohttp": AIOHTTP,
-    "cli": COMMAND.format("backends"),
+    "cli": f"import yaml\n{COMMAND.format('backends')}",
     "fast": MSGSPEC,
     "forms": MISFITS,
     "keyring": KEYRING + FROM_KEYRING,

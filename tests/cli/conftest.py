@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from contextlib import ExitStack
 from functools import cache
 
@@ -94,8 +97,8 @@ class Ended:
 def cli(config):
     """Run a command in this process."""
 
-    def run(*arguments, **env):
-        ended = CliRunner().invoke(app, list(map(str, arguments)), prog_name="flowrunner", env=env)
+    def run(*arguments, stdin=None, **env):
+        ended = CliRunner().invoke(app, list(map(str, arguments)), stdin, prog_name="flowrunner", env=env)
         if ended.exception and not isinstance(ended.exception, SystemExit):
             raise ended.exception
         if "--json" in arguments:
@@ -103,6 +106,26 @@ def cli(config):
         return Ended(ended.exit_code, ended.stdout, ended.stderr)
 
     return run
+
+
+@pytest.fixture
+def start():
+    """Start the command with signals as an interactive shell leaves them; it does not outlive the test."""
+    processes = []
+
+    def run(*arguments, **streams):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flowrunner", *arguments],
+            **(streams or {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
+        )
+        processes.append(process)
+        return process
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 def assert_documented(command, stdout):

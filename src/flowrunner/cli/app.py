@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "download": "Bring the files of a run here.",
     "logs": "Print the log of a run.",
     "cancel": "Ask the vendor to cancel a run.",
+    "upload": "Bring a file to the vendor.",
+    "resume": "Answer a run that waits for a person.",
     "runs": "List the runs the vendor knows, or those that were started here.",
     "recover": "Find the runs that were started here and not seen to end.",
     "watch": "Follow several runs at once, live.",

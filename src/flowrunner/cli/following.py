@@ -6,11 +6,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from rich.live import Live
 from rich.text import Text
 
-from flowrunner.cli.live import live_console, messages_above
-from flowrunner.cli.outcome import code_of, code_of_state, end, interrupted, next_command, reported
+from flowrunner.cli.live import live_console, live_line
+from flowrunner.cli.outcome import answer_command, code_of, code_of_state, end, interrupted, next_command, reported
 from flowrunner.cli.output import COLOURS, one_line, run_object, vendor_word
 from flowrunner.cli.timeline import moments, show_picture
 from flowrunner.enums import RunState
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     Show = Callable[[RunStatus], None]
 
-__all__ = ["ago", "details", "display", "follow_to_end", "result_now", "tell_end"]
+__all__ = ["ago", "bar", "details", "display", "follow_to_end", "result_now", "tell_end"]
 
 _BAR: Final = 20
 """Characters of the bar that shows how far a run is."""
@@ -73,7 +72,9 @@ def tell_end(run: Run, awaited: Callable[[], RunResult], output: Output, config:
         result = awaited()
     except (RunFailed, RunCancelled, RunLost) as error:
         _conclude(run, error.result, output, error)
-    except (WaitTimeout, ContactLost, InputRequired) as error:
+    except InputRequired as error:
+        reported(error, output, f"Answer it with:\n  {answer_command(run.ref, config)}")
+    except (WaitTimeout, ContactLost) as error:
         reported(error, output, go_on)
     except FlowrunnerError as error:
         reported(error, output, *_still_known(run, go_on))
@@ -142,10 +143,7 @@ def display(output: Output) -> Iterator[Show]:
 @contextmanager
 def _live(console: Console, output: Output) -> Iterator[Show]:
     line = _LiveLine()
-    live = Live(
-        line, console=console, refresh_per_second=8, transient=True, redirect_stdout=False, redirect_stderr=False
-    )
-    with live, messages_above(console, output):
+    with live_line(line, console, output):
         yield line.show
 
 
@@ -158,7 +156,7 @@ class _LiveLine:
 
     def show(self, status: RunStatus) -> None:
         colour = COLOURS.get(status.state, "")
-        self._shown = Text.assemble(*_bar(status.progress, colour), (str(status.state), colour), details(status))
+        self._shown = Text.assemble(*bar(status.progress, colour), (str(status.state), colour), details(status))
 
     def __rich__(self) -> Text:
         line = Text.assemble((ago(self._started), "dim"), "  ", self._shown)
@@ -166,8 +164,8 @@ class _LiveLine:
         return line
 
 
-def _bar(progress: float | None, colour: str) -> tuple[tuple[str, str], ...]:
-    """How far the run is, where the vendor tells."""
+def bar(progress: float | None, colour: str) -> tuple[tuple[str, str], ...]:
+    """How far something is, where that is known."""
     if progress is None:
         return ()
     done = round(progress * _BAR)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.constrain import Constrain
+from rich.live import Live
 from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.console import ConsoleRenderable, RichCast
+
     from flowrunner.cli.output import Output
 
-__all__ = ["live_console", "messages_above"]
+__all__ = ["live_console", "live_line", "messages_above"]
 
 
 def live_console(output: Output) -> Console | None:
@@ -25,10 +30,24 @@ def live_console(output: Output) -> Console | None:
 
 @contextmanager
 def messages_above(console: Console, output: Output) -> Iterator[None]:
-    """Show messages above what lives on the console, while it stands there."""
-    speak = output.speak
+    """Show messages, and data that go to the same terminal, above what lives on the console while it stands there."""
+    speak, write = output.speak, output.write
     output.speak = lambda message: console.print(Text(message), soft_wrap=True)
+    if sys.stdout.isatty():
+        output.write = lambda data: console.print(Text.from_ansi(data), soft_wrap=True)
     try:
         yield
     finally:
-        output.speak = speak
+        output.speak, output.write = speak, write
+
+
+@contextmanager
+def live_line(line: ConsoleRenderable | RichCast, console: Console, output: Output) -> Iterator[None]:
+    """Keep a line up to date on the console; it is gone when the block ends."""
+    # A terminal writes ^C behind the line: there has to be room, or what is erased at the end is another line.
+    live = Live(
+        get_renderable=lambda: Constrain(line, console.width - 2), console=console, refresh_per_second=8,
+        transient=True, redirect_stdout=False, redirect_stderr=False,
+    )  # fmt: skip
+    with live, messages_above(console, output):
+        yield

@@ -31,6 +31,7 @@ __all__ = [
     "QUIET",
     "Output",
     "clean",
+    "is_interactive",
     "is_quiet",
     "one_line",
     "run_object",
@@ -109,6 +110,7 @@ class Output:
 
     Attributes:
         speak: how messages are shown; a live display puts its own way here while it stands.
+        write: how a line of data is written; a live display on the same terminal puts its own way here.
         has_submitted: whether an event told of a run that was not known to be started.
         is_quiet: whether only what is insisted on is shown.
     """
@@ -116,6 +118,7 @@ class Output:
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self.speak: Callable[[str], None] = _to_stderr
+        self.write: Callable[[str], None] = _to_stdout
         self.has_submitted = False
         self.is_quiet = is_quiet()
         self._is_out_of_contact = False
@@ -136,12 +139,12 @@ class Output:
     def data(self, line: str) -> None:
         """Write a line of data, which is clean already, unless data are JSON."""
         if not self.as_json:
-            click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
+            self.write(line)
 
     def record(self, record: Mapping[str, Any]) -> None:
         """Write an object, if data are JSON."""
         if self.as_json:
-            click.echo(json.dumps(record, default=str))
+            self.write(json.dumps(record, default=str))
 
     def rows(self, rows: Iterable[tuple[str, ...]]) -> None:
         """Write rows, aligned; what they say is from outside."""
@@ -190,10 +193,19 @@ class Output:
             self.say(f"Parameters are not checked before: there is no description of the flow ({event.error.message}).")
 
 
+def is_interactive() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def is_quiet() -> bool:
     """Whether the command that runs was given `--quiet`."""
     context = click.get_current_context(silent=True)
     return context is not None and bool(context.meta.get(QUIET))
+
+
+def _to_stdout(line: str) -> None:
+    click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def _to_stderr(message: str) -> None:
