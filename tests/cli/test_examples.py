@@ -14,7 +14,7 @@ from attrs import frozen
 
 import flowrunner
 from flowrunner.cli.app import COMMANDS, app
-from flowrunner.simulator import Behaviour, RealClock, Simulator
+from flowrunner.simulator import Behaviour, Kind, Parameter, RealClock, Simulator, SmartFlowId, Workspace
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the examples are for a POSIX shell")
 
@@ -34,8 +34,8 @@ class Kept(keyring.backend.KeyringBackend):
         return pathlib.Path(f"{service}-{username}").read_text()
 """
 AT_TERMINAL = """
-import os, pty
-raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(["flowrunner", "init"])))
+import os, pty, sys
+raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
 """
 
 
@@ -134,10 +134,33 @@ def no_configuration(here, monkeypatch):
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "kept.Kept")
     here.names["/run/secrets/"] = f"{here.folder}/"
     answers = f"mine\\nfme-flow-v3\\n{here.prod.base_url}\\nenv\\nFME_TOKEN\\n"
-    at_terminal = f"printf '{answers}' | python -c '{AT_TERMINAL}'"
+    at_terminal = f"printf '{answers}' | python -c '{AT_TERMINAL}' flowrunner init"
     return [
         f"rm -f flowrunner.toml; {at_terminal if each == 'flowrunner init' else each}" for each in examples_of("init")
     ]
+
+
+def files_of_parameters(here, monkeypatch):
+    """And one of data; the secret is in this folder."""
+    Path("parameters.yaml").write_text("documentName: apartments\n")
+    Path("account").write_text("hush-hush\n")
+    Path("districts.csv").write_text("MAXY\n42\n43\n")
+    Path("tag.xml").write_text("<EmployeeTag/>")
+    here.names.update({"/run/secrets/": f"{here.folder}/", "6de9206a-...": SmartFlowId.REPORT})
+
+
+def a_file_to_bring(here, monkeypatch):
+    """And a flow that takes it."""
+    Path("roads.gml").write_text("<gml/>")
+    here.prod.publish(Workspace("Demo", "roads.fmw", parameters=(Parameter("SourceDataset_GML", Kind.FILE, "Roads"),)))
+
+
+def runs_that_ask(here, monkeypatch):
+    """One for each example; where the answers are no file, somebody types them."""
+    Path("answers.yaml").write_text("Name: Ada\n")
+    start = f'ref=$(flowrunner run reports {SmartFlowId.ASKS_ONCE} -q); flowrunner wait "$ref" -q 2> asked'
+    at_terminal = f"printf 'Ada\\n\\n\\n' | python -c '{AT_TERMINAL}'"
+    return [f"{start}; {each if '--' in each else f'{at_terminal} {each}'}" for each in examples_of("resume")]
 
 
 def a_free_port(here, monkeypatch):
@@ -172,9 +195,12 @@ PRESUPPOSED = {
     "download": a_file,
     "recover": something_uncertain,
     "init": no_configuration,
+    "resume": runs_that_ask,
+    "run": files_of_parameters,
     "simulate": a_free_port,
     "completion": a_folder_for_fish,
     "runs": runs_that_are_watched,
+    "upload": a_file_to_bring,
 }
 
 

@@ -48,7 +48,7 @@ Examples:
   flowrunner resume "$ref"
   flowrunner resume "$ref" --show
   flowrunner resume "$ref" --answers answers.yaml --wait
-  echo '{"City of signing": "Gent"}' | flowrunner resume "$ref" --answers -
+  echo '{"Name": "Ada"}' | flowrunner resume "$ref" --answers -
 """
 
 

@@ -61,7 +61,7 @@ went wrong it has {"error", "message", "exit_code"}.
 Examples:
   flowrunner run prod Samples/austinDownload.fmw -p MAXY=42 -p THEMES=parks
   flowrunner run prod Samples/austinDownload.fmw -p 'THEMES:=["parks"]' --wait
-  flowrunner run prod Demo/import.fmw -P parameters.yaml -p PASSWORD=@/run/secrets/import
+  flowrunner run prod Samples/austinApartments.fmw -P parameters.yaml -p accountPassword=@/run/secrets/account
   flowrunner run reports 6de9206a-... --payload tag.xml --extra batch=true
   ref=$(flowrunner run prod Samples/austinApartments.fmw --queue Night)
   flowrunner run prod Samples/austinApartments.fmw --key "nightly-$(date +%F)"

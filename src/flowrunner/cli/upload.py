@@ -32,7 +32,7 @@ With --json, stdout is one object: {"name", "reference", "size"}. If something w
 Examples:
   flowrunner upload prod roads.gml
   file=$(flowrunner upload prod roads.gml --name roads-2026.gml)
-  flowrunner run prod Samples/austinApartments.fmw -p "SourceDataset_GML=$file"
+  flowrunner run prod Demo/roads.fmw -p "SourceDataset_GML=$file"
 """
 
 
