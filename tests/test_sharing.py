@@ -238,6 +238,8 @@ def test_no_secret_is_shown(fme):
 # Many
 
 
+# What opens a connection leaves a coroutine, where it is cancelled before its first step.
+@pytest.mark.filterwarnings("ignore:coroutine 'connect_tcp:RuntimeWarning")
 def test_two_hundred_wait_at_the_price_of_one_list(fme):
     """A cycle is a list or two for all of them; half of the waits are given up, which costs no other its own."""
     fme.pool.script(FLOW, Behaviour(duration=300.0))
@@ -371,22 +373,25 @@ def test_what_is_wrong_with_a_connection_is_told_on_entering(fme):
 # Loops
 
 
-def test_a_loop_that_ends_closes_its_clients(fme, stage):
-    """Also those that are in use: nothing is left open, and nothing is said about it."""
-    (ref,) = submitted(1)
+def test_a_loop_that_ends_closes_its_clients(fme_share, simulator):
+    """Also those that are in use, with a request that the vendor holds: nothing is left open, nor said about it."""
+    simulator.pool.script(FLOW, Behaviour(duration=1000.0))
     clients = []
 
-    async def use():
-        async with share_async("prod") as client:
+    async def use(ref):
+        async with fme_share() as client:
             clients.append(client)
             await client.attach(ref).wait()
 
     async def main():
+        async with fme_share() as client:
+            run = await client.submit(FLOW)
         for _ in range(3):
-            asyncio.create_task(use())  # noqa: RUF006 - nobody waits for it
-        await stage.clock.asleep(10.0)
+            asyncio.create_task(use(run.ref))  # noqa: RUF006 - nobody waits for it
+        assert await asyncio.to_thread(simulator.wait_until_held)
 
     asyncio.run(main())
+    gc.collect()
     assert len(set(clients)) == 1
     assert is_closed(clients[0])
 
