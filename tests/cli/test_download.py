@@ -62,6 +62,13 @@ def test_an_id_names_the_run_too(cli, made, tmp_path):
     assert files_in(tmp_path / "here") == ["a.pdf", "c.pdf"]
 
 
+def test_what_is_printed_is_the_path(cli, made):
+    """With all its blanks: a script opens it."""
+    ended = cli("download", made("a  b.pdf"), "--to", "my  files")
+    (path,) = ended.stdout.splitlines()
+    assert Path(path).read_bytes().startswith(b"%PDF")
+
+
 def test_a_file_that_the_run_did_not_make(cli, made, tmp_path):
     """Exit code 2, the near miss, and nothing is brought."""
     ended = cli("download", made("report.pdf", "b.pdf"), "b.pdf", "raport.pdf", "--to", "here")

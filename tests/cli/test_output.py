@@ -21,7 +21,7 @@ from flowrunner import (
     UnknownWord,
     WaitReason,
 )
-from flowrunner.cli.output import Output, clean, one_line, seconds_between, vendor_word
+from flowrunner.cli.output import Output, clean, one_line, seconds_between, unbroken, vendor_word
 
 REF = RunRef("sim", "fme-flow-v4", "Demo/work.fmw", "1")
 NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
@@ -35,6 +35,18 @@ def test_clean_text_holds_nothing_a_terminal_obeys(text):
     assert all(character in "\n\t" or character.isprintable() or ord(character) > 0x9F for character in cleaned)
     assert cleaned == cleaned.encode().decode()
     assert "\n" not in one_line(text)
+
+
+@given(st.text(st.characters()))
+def test_a_name_stays_in_its_field_and_keeps_its_blanks(text):
+    """No program takes it for two lines or two fields; one that a terminal may show is as it was."""
+    shown = unbroken(text)
+
+    assert len(shown.splitlines()) <= 1
+    assert "\t" not in shown
+    assert shown == clean(shown)
+    assert shown == text or not text.isprintable()
+    assert unbroken(f" a  {shown} ") == f" a  {shown} "
 
 
 @pytest.mark.parametrize(
@@ -76,14 +88,18 @@ def test_a_status_shows_what_is_known_and_no_more(capsys):
 
 
 def test_a_result_shows_outputs_and_files(capsys):
-    """Each with its name, cleaned."""
-    files = (Artifact(name="a.zip", location="x", size=12345), Artifact(name="b\n", location="y"))
-    Output().result(RunResult(REF, RunStatus(state=RunState.SUCCEEDED), {"count": 3}, files))
+    """Each with its name, cleaned; of outputs what is no text as JSON, as elsewhere."""
+    files = (Artifact(name="a  b.zip", location="x", size=12345), Artifact(name="c\nd", location="y"))
+    outputs = {"count": 3, "done": True, "model": {"name": "a"}, "url": "https://a.example"}
+    Output().result(RunResult(REF, RunStatus(state=RunState.SUCCEEDED), outputs, files))
 
     assert capsys.readouterr().out.splitlines()[1:] == [
         "output  count = 3",
-        "file    a.zip, 12,345 bytes",
-        "file    b",
+        "output  done = true",
+        'output  model = {"name": "a"}',
+        "output  url = https://a.example",
+        "file    a  b.zip, 12,345 bytes",
+        "file    c d",
     ]
 
 

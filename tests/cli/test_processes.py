@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -25,10 +26,10 @@ def start():
     """Start the command with signals as an interactive shell leaves them; it does not outlive the test."""
     processes = []
 
-    def run(*arguments):
+    def run(*arguments, stdout=subprocess.PIPE):
         process = subprocess.Popen(
             [*FLOWRUNNER, *arguments],
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
@@ -104,6 +105,26 @@ def test_ctrl_c_ends_the_demo(start):
     _, err = demo.communicate(timeout=20)
 
     assert (demo.returncode, err) == (130, "Interrupted.\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full, as Linux has it")
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_data_that_cannot_be_written_is_an_error(config, start, how):
+    """Exit code 1, and what the system says; no traceback."""
+    with Path("/dev/full").open("w") as full:
+        flows = start("flows", "sim", *how, stdout=full)
+        _, err = flows.communicate(timeout=20)
+    assert (flows.returncode, err) == (1, "Error: cannot write to stdout: No space left on device\n")
+
+
+def test_a_reader_that_has_had_enough_is_no_error(config, start):
+    """As with `head`: nothing is said."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    flows = start("flows", "sim", stdout=writing)
+    os.close(writing)
+    _, err = flows.communicate(timeout=20)
+    assert (flows.returncode, err) == (1, "")
 
 
 def test_the_version_is_printed(start):

@@ -16,7 +16,7 @@ from flowrunner.cli.completing import connection_names
 from flowrunner.cli.following import result_now
 from flowrunner.cli.options import config_option, journal_option, json_option
 from flowrunner.cli.outcome import interrupted, reporting
-from flowrunner.cli.output import Output, one_line
+from flowrunner.cli.output import Output, unbroken
 from flowrunner.cli.target import attached, is_reference
 from flowrunner.cli.transfer import transferring
 from flowrunner.errors import InvalidRequest, UnsupportedOperation
@@ -148,7 +148,7 @@ def _bring(files: Sequence[_File], output: Output, *, force: bool) -> None:
             with _writing_to(file.path):
                 _download(file, output, force=force)
             done += 1
-            output.data(one_line(str(file.path)))
+            output.data(unbroken(str(file.path)))
             output.record(_object(file))
     except KeyboardInterrupt:
         interrupted(output, f"Interrupted. {done} of {len(files)} files are here; nothing is left of the others.")
