@@ -143,6 +143,7 @@ HOSTILE = [
     "line\nbreak.pdf",
     "\x1b[2Jclear.pdf",
     "turned\u202efdp.exe",
+    ".profile",
 ]
 
 
@@ -165,8 +166,31 @@ def test_a_hostile_name_is_a_plain_one(name):
     """In Python, too: it is what `Artifact.download` puts into a folder."""
     plain = file_name(name)
     assert plain.isprintable()
-    assert plain not in {"", ".", ".."}
+    assert plain
+    assert not plain.startswith(".")
     assert not set(plain) & set("/\\")
+
+
+LONG = ["x" * 300 + ".pdf", "\u00e9" * 140 + ".pdf", "a." + "y" * 300]
+
+
+def test_names_that_are_too_long_are_shortened(cli, made, tmp_path):
+    """The extension stays; and one that differs in its end alone is another file."""
+    ref = made(*LONG, "x" * 301 + ".pdf")
+    ended = cli("download", ref, "--to", "here")
+    names = files_in(tmp_path / "here")
+    assert (ended.code, len(names)) == (0, 4)
+    assert {"x" * 236 + ".pdf", "x" * 236 + "-2.pdf"} < set(names)
+
+
+@pytest.mark.parametrize("name", [*LONG, "z" * 240, "." + "x" * 300])
+def test_a_name_fits_into_what_systems_take(name):
+    """With some bytes to spare; one that fits is as it was."""
+    plain = file_name(name)
+    assert 230 < len(plain.encode()) <= 240
+    assert plain == name or len(name.encode()) > 240
+    assert plain[0] == name[0].replace(".", "_")
+    assert plain.endswith(".pdf") == name.endswith(".pdf")
 
 
 def test_two_files_of_one_name_are_two(cli, made, tmp_path):

@@ -37,9 +37,9 @@ Bring the files that a finished run made here, all of them or those named by ART
 shows their names.
 
 They go into the folder of --to, which is made if need be, or into the current one, under their own names: none leads
-out of the folder, and of two that are the same the second gets a number. If there is a file of such a name already,
-nothing is brought, unless --force has it replaced. Each file appears only when it is whole. Ctrl-C leaves nothing
-of the one it interrupts; those that came before stay.
+out of the folder or is hidden, and of two that are the same the second gets a number. If there is a file of such a name
+already, nothing is brought, unless --force has it replaced. Each file appears only when it is whole. Ctrl-C leaves
+nothing of the one it interrupts; those that came before stay.
 
 RUN is the vendor's id or a reference; a reference alone names its connection. The exit code is 0 if all files are here,
 however the run ended; it is that of `wait` if the run has not ended.
