@@ -13,7 +13,17 @@ import pytest
 
 from flowrunner.cli import download
 from flowrunner.models import file_name
-from flowrunner.simulator import Behaviour, Block, DataFlowId, Made, SmartFlow, SmartFlowId, SmartFlowsQuirks
+from flowrunner.simulator import (
+    Behaviour,
+    Block,
+    DataFlowId,
+    Fault,
+    Faults,
+    Made,
+    SmartFlow,
+    SmartFlowId,
+    SmartFlowsQuirks,
+)
 
 FLOW = "Demo/work.fmw"
 DOWNLOAD = "Samples/austinDownload.fmw"
@@ -222,12 +232,14 @@ def test_ctrl_c_leaves_nothing_of_the_file_it_interrupts(cli, made, monkeypatch,
 
 
 def test_a_transfer_that_breaks_leaves_nothing(cli, made, config, tmp_path):
-    """Exit code 7."""
-    ref = made("a.pdf")
+    """Exit code 7, and how far it came."""
+    ref = made("a.pdf", "b.pdf")
     config.write_text(config.read_text() + "retries = 0\n")
-    made.simulator.cut_next("truncate", "*/content")
-    assert cli("download", ref, "--to", "here").code == 7
-    assert files_in(tmp_path / "here") == []
+    made.simulator.faults = Faults((Fault("truncate", path="*/content", skip=1),))
+    ended = cli("download", ref, "--to", "here")
+    assert (ended.code, ended.stdout) == (7, "here/a.pdf\n")
+    assert ended.stderr.endswith("\n1 of 2 files are here; nothing is left of the others.\n")
+    assert files_in(tmp_path / "here") == ["a.pdf"]
 
 
 def test_on_a_terminal_a_bar_shows_how_far_it_is(cli, made):

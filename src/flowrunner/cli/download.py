@@ -19,7 +19,7 @@ from flowrunner.cli.outcome import interrupted, reporting
 from flowrunner.cli.output import Output, unbroken
 from flowrunner.cli.target import attached, is_reference
 from flowrunner.cli.transfer import transferring
-from flowrunner.errors import InvalidRequest, UnsupportedOperation
+from flowrunner.errors import FlowrunnerError, InvalidRequest, UnsupportedOperation
 from flowrunner.models import file_name
 from flowrunner.nearmiss import suggestion
 
@@ -99,7 +99,7 @@ class _File:
 def _artifacts(run: Run, names: Sequence[str]) -> list[Artifact]:
     """Those of these names, or all."""
     if Capability.ARTIFACTS not in run._client.capabilities:  # noqa: SLF001 - they are the run's, too
-        raise UnsupportedOperation(f"backend {run.ref.backend!r} shows no files of a run: it lacks ARTIFACTS")
+        raise UnsupportedOperation(f"backend {run.ref.backend!r} shows no files: it lacks ARTIFACTS", ref=run.ref)
     found: Any = result_now(run, raise_on_failure=False).artifacts
     known = {artifact.name for artifact in found}
     for name in names:
@@ -142,7 +142,7 @@ def _already_there(path: Path) -> InvalidRequest:
 
 
 def _bring(files: Sequence[_File], output: Output, *, force: bool) -> None:
-    done = 0
+    done, count = 0, f"of {len(files)} files are here"
     try:
         for file in files:
             with _writing_to(file.path):
@@ -150,8 +150,11 @@ def _bring(files: Sequence[_File], output: Output, *, force: bool) -> None:
             done += 1
             output.data(unbroken(str(file.path)))
             output.record(_object(file))
+    except FlowrunnerError as error:
+        error.add_note(f"{done} {count}; nothing is left of the others.")
+        raise
     except KeyboardInterrupt:
-        interrupted(output, f"Interrupted. {done} of {len(files)} files are here; nothing is left of the others.")
+        interrupted(output, f"Interrupted. {done} {count}; nothing is left of the others.")
 
 
 def _download(file: _File, output: Output, *, force: bool) -> None:
