@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowrunner import (
@@ -28,11 +28,13 @@ NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 
 
 @given(st.text(st.characters()))
+@example("turned\u202ekcab\u2069")
 def test_clean_text_holds_nothing_a_terminal_obeys(text):
     """Line breaks and tabs are left, every other control character is replaced, and any of it can be written."""
     cleaned = clean(text)
 
     assert all(character in "\n\t" or character.isprintable() or ord(character) > 0x9F for character in cleaned)
+    assert not set(cleaned) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     assert cleaned == cleaned.encode().decode()
     assert "\n" not in one_line(text)
 

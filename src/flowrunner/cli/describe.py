@@ -47,7 +47,7 @@ _COLUMNS = (
     Column("required", is_whole=True),
     Column("default", wraps=True),
     Column("choices", wraps=True),
-    Column("several", is_whole=True),
+    Column("multiple", is_whole=True),
     Column("bounds", wraps=True),
 )
 _HIDDEN = "(hidden)"

@@ -58,13 +58,14 @@ QUIET: Final = "flowrunner.quiet"
 
 _AGES: Final = (("days", 2 * 1440, 1440), ("h", 120, 60), ("min", 1, 1))
 """The units in which an age is told: from how many minutes on, and how many minutes each has."""
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys, be it that it writes the other way round from there on."""
 _BREAKS: Final = re.compile(r"\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 """What ends a line or a field, for one program or another."""
 
 
 def clean(text: str) -> str:
-    """The text without control characters other than line breaks and tabs, and without broken ones."""
+    """The text without what a terminal obeys other than line breaks and tabs, and without broken characters."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n")).encode("utf-8", "replace").decode()
 
 
