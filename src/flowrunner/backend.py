@@ -123,10 +123,23 @@ def setting(
     return field(default=default, validator=validator, repr=shown, metadata={"help": help, "choices": choices})
 
 
-def secret(help: str, *, default: Any = NOTHING) -> Any:  # noqa: A002 - as above
-    """A credential among the settings: given as text, kept as a `Secret`."""
+def secret(help: str, *, default: Any = NOTHING, in_header: bool = True) -> Any:  # noqa: A002 - as above
+    """A credential among the settings: given as text, kept as a `Secret`.
+
+    Args:
+        help: what it is, as documentation and command line show it.
+        default: what it is where nobody gives it; it has to be given if absent.
+        in_header: whether it goes out in a header, which can carry ASCII alone. A password in a body may be any text.
+    """
     converter = Secret.wrap if default is NOTHING else _wrap_optional
-    return field(default=default, converter=converter, metadata={"help": help, "secret": True})
+    validator = _ascii if in_header else None
+    return field(default=default, converter=converter, validator=validator, metadata={"help": help, "secret": True})
+
+
+def _ascii(_owner: object, attribute: Attribute[Any], value: Secret | None) -> None:
+    """What HTTP libraries raise instead would hold the credential."""
+    if value is not None and not value.reveal().isascii():
+        raise ValueError(f"{attribute.name} has characters in it that no HTTP header can carry")
 
 
 def _wrap_optional(value: Any) -> Secret | None:

@@ -249,13 +249,26 @@ class _Handle(ArtifactSource):
 def file_name(name: str) -> str:
     """A vendor's name for a file without any folder, in the way of either system: it must stay where it was put.
 
-    What no name should have, such as a line break or what turns the direction of writing round, becomes `_`.
+    What no name should have, such as a line break or what turns the direction of writing round, becomes `_`; so does a
+    dot in front, which hides a file, such as one that a shell obeys. A name that is longer than systems take is
+    shortened before its extension.
     """
     from pathlib import PureWindowsPath
 
     plain = "".join(character if character.isprintable() else "_" for character in name)
     own = PureWindowsPath(plain).name
-    return "artifact" if own in {"", ".", ".."} else own
+    if own in {"", ".", ".."}:
+        return "artifact"
+    seen = f"_{own[1:]}" if own.startswith(".") else own
+    return _shortened(seen, PureWindowsPath(seen).suffix)
+
+
+def _shortened(name: str, extension: str) -> str:
+    """The name in as many bytes as systems take, which is 255, with some to spare for a number behind it."""
+    if len(name.encode()) <= 240:
+        return name
+    end = extension if len(extension.encode()) <= 20 else ""
+    return name.removesuffix(end).encode()[: 240 - len(end.encode())].decode(errors="ignore") + end
 
 
 def _is_data(attribute: Attribute[Any], _value: object) -> bool:

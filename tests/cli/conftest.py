@@ -116,7 +116,7 @@ def start():
     def run(*arguments, **streams):
         process = subprocess.Popen(
             [sys.executable, "-m", "flowrunner", *arguments],
-            **(streams or {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}),
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams},
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
         )
         processes.append(process)

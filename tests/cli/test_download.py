@@ -13,7 +13,17 @@ import pytest
 
 from flowrunner.cli import download
 from flowrunner.models import file_name
-from flowrunner.simulator import Behaviour, Block, DataFlowId, Made, SmartFlow, SmartFlowId, SmartFlowsQuirks
+from flowrunner.simulator import (
+    Behaviour,
+    Block,
+    DataFlowId,
+    Fault,
+    Faults,
+    Made,
+    SmartFlow,
+    SmartFlowId,
+    SmartFlowsQuirks,
+)
 
 FLOW = "Demo/work.fmw"
 DOWNLOAD = "Samples/austinDownload.fmw"
@@ -60,6 +70,13 @@ def test_an_id_names_the_run_too(cli, made, tmp_path):
     ended = cli("download", "smart-flows", run_id, "c.pdf", "a.pdf", "a.pdf", "--to", "here")
     assert (ended.code, sorted(ended.stdout.split())) == (0, ["here/a.pdf", "here/c.pdf"])
     assert files_in(tmp_path / "here") == ["a.pdf", "c.pdf"]
+
+
+def test_what_is_printed_is_the_path(cli, made):
+    """With all its blanks: a script opens it."""
+    ended = cli("download", made("a  b.pdf"), "--to", "my  files")
+    (path,) = ended.stdout.splitlines()
+    assert Path(path).read_bytes().startswith(b"%PDF")
 
 
 def test_a_file_that_the_run_did_not_make(cli, made, tmp_path):
@@ -136,6 +153,7 @@ HOSTILE = [
     "line\nbreak.pdf",
     "\x1b[2Jclear.pdf",
     "turned\u202efdp.exe",
+    ".profile",
 ]
 
 
@@ -158,8 +176,31 @@ def test_a_hostile_name_is_a_plain_one(name):
     """In Python, too: it is what `Artifact.download` puts into a folder."""
     plain = file_name(name)
     assert plain.isprintable()
-    assert plain not in {"", ".", ".."}
+    assert plain
+    assert not plain.startswith(".")
     assert not set(plain) & set("/\\")
+
+
+LONG = ["x" * 300 + ".pdf", "\u00e9" * 140 + ".pdf", "a." + "y" * 300]
+
+
+def test_names_that_are_too_long_are_shortened(cli, made, tmp_path):
+    """The extension stays; and one that differs in its end alone is another file."""
+    ref = made(*LONG, "x" * 301 + ".pdf")
+    ended = cli("download", ref, "--to", "here")
+    names = files_in(tmp_path / "here")
+    assert (ended.code, len(names)) == (0, 4)
+    assert {"x" * 236 + ".pdf", "x" * 236 + "-2.pdf"} < set(names)
+
+
+@pytest.mark.parametrize("name", [*LONG, "z" * 240, "." + "x" * 300])
+def test_a_name_fits_into_what_systems_take(name):
+    """With some bytes to spare; one that fits is as it was."""
+    plain = file_name(name)
+    assert 230 < len(plain.encode()) <= 240
+    assert plain == name or len(name.encode()) > 240
+    assert plain[0] == name[0].replace(".", "_")
+    assert plain.endswith(".pdf") == name.endswith(".pdf")
 
 
 def test_two_files_of_one_name_are_two(cli, made, tmp_path):
@@ -191,12 +232,14 @@ def test_ctrl_c_leaves_nothing_of_the_file_it_interrupts(cli, made, monkeypatch,
 
 
 def test_a_transfer_that_breaks_leaves_nothing(cli, made, config, tmp_path):
-    """Exit code 7."""
-    ref = made("a.pdf")
+    """Exit code 7, and how far it came."""
+    ref = made("a.pdf", "b.pdf")
     config.write_text(config.read_text() + "retries = 0\n")
-    made.simulator.cut_next("truncate", "*/content")
-    assert cli("download", ref, "--to", "here").code == 7
-    assert files_in(tmp_path / "here") == []
+    made.simulator.faults = Faults((Fault("truncate", path="*/content", skip=1),))
+    ended = cli("download", ref, "--to", "here")
+    assert (ended.code, ended.stdout) == (7, "here/a.pdf\n")
+    assert ended.stderr.endswith("\n1 of 2 files are here; nothing is left of the others.\n")
+    assert files_in(tmp_path / "here") == ["a.pdf"]
 
 
 def test_on_a_terminal_a_bar_shows_how_far_it_is(cli, made):

@@ -97,6 +97,18 @@ def test_a_title_from_outside_stays_on_its_line(cli, simulator):
     assert line.startswith("Demo/odd.fmw  a b \N{REPLACEMENT CHARACTER}[31mred [bold]")
 
 
+@pytest.mark.parametrize("env", [{}, {**TERMINAL, "COLUMNS": "200"}])
+def test_a_name_is_shown_with_all_its_blanks(cli, simulator, env):
+    """It is what `run` takes."""
+    simulator.publish(Workspace("Demo", "two  blanks.fmw"))
+    (line,) = [line for line in cli("flows", "sim", **env).stdout.splitlines() if "blanks" in line]
+    name = line.partition("\t")[0].rstrip()
+
+    assert name == "Demo/two  blanks.fmw"
+    assert cli("run", "sim", name).code == 0
+    assert name in cli("runs", "sim", **env).stdout
+
+
 # --- describe
 
 

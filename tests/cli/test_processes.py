@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +103,26 @@ def test_a_retry_prints_nothing(config, simulator, start, monkeypatch, tmp_path)
 
     assert [each.status for each in simulator.requests.matching("*/parameters")][:3] == [503, 503, 200]
     assert (running.returncode, json.loads(out)["error"]) == (2, "InvalidParameters")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full, as Linux has it")
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_data_that_cannot_be_written_is_an_error(config, start, how):
+    """Exit code 1, and what the system says; no traceback."""
+    with Path("/dev/full").open("w") as full:
+        flows = start("flows", "sim", *how, stdout=full)
+        _, err = flows.communicate(timeout=20)
+    assert (flows.returncode, err) == (1, "Error: cannot write to stdout: No space left on device\n")
+
+
+def test_a_reader_that_has_had_enough_is_no_error(config, start):
+    """As with `head`: nothing is said."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    flows = start("flows", "sim", stdout=writing)
+    os.close(writing)
+    _, err = flows.communicate(timeout=20)
+    assert (flows.returncode, err) == (1, "")
 
 
 def test_the_version_is_printed(start):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
-from flowrunner import InvalidRequest, RunState, RunStatus
+from flowrunner import InvalidRequest, RunNotFound, RunState, RunStatus
 from flowrunner.cli import logs
 from flowrunner.cli.output import Output
 from flowrunner.client import Run
@@ -228,6 +229,42 @@ def test_what_is_new_is_printed(capsys):
     for _ in range(5):
         log.read()
     assert capsys.readouterr().out.split() == list("abcxb")
+
+
+def test_a_line_that_was_not_written_to_its_end(capsys):
+    """Is printed again when it is; the one before it is not."""
+    log = logs._Log(Played(["a", "hal"], ["a", "half", "b"], ["a", "half", "b"]), Output())
+    for _ in range(3):
+        log.read()
+    assert capsys.readouterr().out.split() == ["a", "hal", "half", "b"]
+
+
+class Gone(Played):
+    """A run that the vendor does not know any more, which a look finds out."""
+
+    _client = SimpleNamespace(_connection=SimpleNamespace(settings=SimpleNamespace(contact_budget=1, poll_min=0)))
+
+    def logs(self):
+        """There is none."""
+        raise RunNotFound("gone")
+
+    def watch(self, _):
+        """The look."""
+        self.status = RunStatus(state=RunState.LOST)
+        return ()
+
+
+@pytest.mark.usefixtures("_often")
+def test_a_run_that_is_lost_meanwhile():
+    """That it is lost is told, as with `wait`; one that was never seen is not found."""
+    run = Gone()
+    logs._follow(run, logs._Log(run, Output()))
+    assert run.status.state == "lost"
+
+    unseen = Gone()
+    unseen.status = RunStatus(state=RunState.UNKNOWN)
+    with pytest.raises(RunNotFound):
+        logs._follow(unseen, logs._Log(unseen, Output()))
 
 
 def test_a_line_is_cleaned(capsys):

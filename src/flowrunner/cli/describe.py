@@ -12,8 +12,8 @@ from flowrunner.cli.completing import connection_names
 from flowrunner.cli.listing import Column, Listing
 from flowrunner.cli.options import config_option, json_option
 from flowrunner.cli.outcome import command_line, reporting
-from flowrunner.cli.output import Output
-from flowrunner.cli.pasting import shown_value, words_of
+from flowrunner.cli.output import Output, shown_value
+from flowrunner.cli.pasting import words_of
 from flowrunner.cli.target import connected
 from flowrunner.models import ParameterKind
 
@@ -47,7 +47,7 @@ _COLUMNS = (
     Column("required", is_whole=True),
     Column("default", wraps=True),
     Column("choices", wraps=True),
-    Column("several", is_whole=True),
+    Column("multiple", is_whole=True),
     Column("bounds", wraps=True),
 )
 _HIDDEN = "(hidden)"

@@ -16,10 +16,10 @@ from flowrunner.cli.completing import connection_names
 from flowrunner.cli.following import result_now
 from flowrunner.cli.options import config_option, journal_option, json_option
 from flowrunner.cli.outcome import interrupted, reporting
-from flowrunner.cli.output import Output, one_line
+from flowrunner.cli.output import Output, unbroken
 from flowrunner.cli.target import attached, is_reference
 from flowrunner.cli.transfer import transferring
-from flowrunner.errors import InvalidRequest, UnsupportedOperation
+from flowrunner.errors import FlowrunnerError, InvalidRequest, UnsupportedOperation
 from flowrunner.models import file_name
 from flowrunner.nearmiss import suggestion
 
@@ -37,9 +37,9 @@ Bring the files that a finished run made here, all of them or those named by ART
 shows their names.
 
 They go into the folder of --to, which is made if need be, or into the current one, under their own names: none leads
-out of the folder, and of two that are the same the second gets a number. If there is a file of such a name already,
-nothing is brought, unless --force has it replaced. Each file appears only when it is whole. Ctrl-C leaves nothing
-of the one it interrupts; those that came before stay.
+out of the folder or is hidden, and of two that are the same the second gets a number. If there is a file of such a name
+already, nothing is brought, unless --force has it replaced. Each file appears only when it is whole. Ctrl-C leaves
+nothing of the one it interrupts; those that came before stay.
 
 RUN is the vendor's id or a reference; a reference alone names its connection. The exit code is 0 if all files are here,
 however the run ended; it is that of `wait` if the run has not ended.
@@ -99,7 +99,7 @@ class _File:
 def _artifacts(run: Run, names: Sequence[str]) -> list[Artifact]:
     """Those of these names, or all."""
     if Capability.ARTIFACTS not in run._client.capabilities:  # noqa: SLF001 - they are the run's, too
-        raise UnsupportedOperation(f"backend {run.ref.backend!r} shows no files of a run: it lacks ARTIFACTS")
+        raise UnsupportedOperation(f"backend {run.ref.backend!r} shows no files: it lacks ARTIFACTS", ref=run.ref)
     found: Any = result_now(run, raise_on_failure=False).artifacts
     known = {artifact.name for artifact in found}
     for name in names:
@@ -142,16 +142,19 @@ def _already_there(path: Path) -> InvalidRequest:
 
 
 def _bring(files: Sequence[_File], output: Output, *, force: bool) -> None:
-    done = 0
+    done, count = 0, f"of {len(files)} files are here"
     try:
         for file in files:
             with _writing_to(file.path):
                 _download(file, output, force=force)
             done += 1
-            output.data(one_line(str(file.path)))
+            output.data(unbroken(str(file.path)))
             output.record(_object(file))
+    except FlowrunnerError as error:
+        error.add_note(f"{done} {count}; nothing is left of the others.")
+        raise
     except KeyboardInterrupt:
-        interrupted(output, f"Interrupted. {done} of {len(files)} files are here; nothing is left of the others.")
+        interrupted(output, f"Interrupted. {done} {count}; nothing is left of the others.")
 
 
 def _download(file: _File, output: Output, *, force: bool) -> None:

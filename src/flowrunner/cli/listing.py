@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flowrunner.cli.output import one_line
+from flowrunner.cli.output import unbroken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -63,14 +63,14 @@ class Listing(Generic[T]):
         return len(rows)
 
     def _tell(self, item: T, output: Output) -> int:
-        output.data("\t".join(map(one_line, self.fields(item))))
+        output.data("\t".join(map(unbroken, self.fields(item))))
         output.record(self.record(item))
         return 1
 
 
 def _text(cell: str | tuple[str, str]) -> Text:
     words, style = (cell, "") if isinstance(cell, str) else cell
-    return Text(one_line(words), style)
+    return Text(unbroken(words), style)
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int) -> Table:

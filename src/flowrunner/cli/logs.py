@@ -13,7 +13,8 @@ from flowrunner.cli.options import config_option, journal_option, json_option, r
 from flowrunner.cli.outcome import code_of_state, command_line, end, interrupted, reported, reporting
 from flowrunner.cli.output import Output, clean, run_object
 from flowrunner.cli.target import attached
-from flowrunner.errors import FlowrunnerError, InvalidRequest, WaitTimeout
+from flowrunner.enums import RunState
+from flowrunner.errors import FlowrunnerError, InvalidRequest, RunNotFound, WaitTimeout
 from flowrunner.polling import Contact, ends_following
 
 if TYPE_CHECKING:
@@ -80,14 +81,18 @@ class _Log:
         self._output = output
         self._printed = 0
         self._first: str | None = None
+        self._last: str | None = None
 
     def read(self) -> None:
-        """Print what has not been printed. One that begins otherwise than before is another, and printed as a whole."""
+        """Print what has not been printed. One that begins otherwise than before is another, and printed as a whole.
+
+        So is a last line that is another by now: it had not been written to its end.
+        """
         for place, line in enumerate(self._run.logs()):
             if place == 0 and line != self._first:
                 self._first, self._printed = line, 0
-            if place >= self._printed:
-                self._printed = place + 1
+            if place >= self._printed or (place == self._printed - 1 and line != self._last):
+                self._printed, self._last = place + 1, line
                 shown = clean(line).rstrip("\n")
                 self._output.data(shown)
                 self._output.record({"line": shown})
@@ -107,7 +112,8 @@ def _follow(run: Run, log: _Log) -> None:
             log.read()
             contact.succeeded()
         except FlowrunnerError as error:
-            if not _may_come(error) and (has_ended or ends_following(error) or contact.failed(time.monotonic())):
+            is_failure = not (_may_come(error) or _is_gone(error, run))
+            if is_failure and (has_ended or ends_following(error) or contact.failed(time.monotonic())):
                 raise
         if has_ended:
             return
@@ -120,3 +126,8 @@ def _follow(run: Run, log: _Log) -> None:
 def _may_come(error: FlowrunnerError) -> bool:
     """Whether there is no log yet."""
     return isinstance(error, InvalidRequest) and error.http_status == 404 and error.transient
+
+
+def _is_gone(error: FlowrunnerError, run: Run) -> bool:
+    """Whether a run that was there is not: whether it is lost is for a look to say, as with `wait`."""
+    return isinstance(error, RunNotFound) and run.status.state is not RunState.UNKNOWN

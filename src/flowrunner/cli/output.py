@@ -37,6 +37,8 @@ __all__ = [
     "run_object",
     "seconds_between",
     "seen",
+    "shown_value",
+    "unbroken",
     "utc",
     "vendor_word",
 ]
@@ -57,17 +59,25 @@ QUIET: Final = "flowrunner.quiet"
 
 _AGES: Final = (("days", 2 * 1440, 1440), ("h", 120, 60), ("min", 1, 1))
 """The units in which an age is told: from how many minutes on, and how many minutes each has."""
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys, be it that it writes the other way round from there on."""
+_BREAKS: Final = re.compile(r"\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+"""What ends a line or a field, for one program or another."""
 
 
 def clean(text: str) -> str:
-    """The text without control characters other than line breaks and tabs, and without broken ones."""
+    """The text without what a terminal obeys other than line breaks and tabs, and without broken characters."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n")).encode("utf-8", "replace").decode()
 
 
 def one_line(text: str) -> str:
     """The text, clean and on one line."""
     return clean(" ".join(text.split()))
+
+
+def unbroken(text: str) -> str:
+    """The text, clean, on one line and in one field, with all its blanks: a name or a path that somebody copies."""
+    return clean(_BREAKS.sub(" ", text))
 
 
 def vendor_word(status: RunStatus) -> str:
@@ -166,8 +176,8 @@ class Output:
 
     def result(self, result: RunResult) -> None:
         """Write how a run ended, and what it made."""
-        outputs = (("output", one_line(f"{name} = {value}")) for name, value in result.outputs.items())
-        files = (("file", one_line(file.name) + _size(file.size)) for file in result.artifacts)
+        outputs = (("output", one_line(f"{name} = {shown_value(value)}")) for name, value in result.outputs.items())
+        files = (("file", unbroken(file.name) + _size(file.size)) for file in result.artifacts)
         metrics = (("metric", one_line(f"{name} = {value:,}")) for name, value in result.metrics.items())
         self.fields([*_status_fields(result.status), *outputs, *files, *metrics])
 
@@ -204,8 +214,18 @@ def is_quiet() -> bool:
     return context is not None and bool(context.meta.get(QUIET))
 
 
+def shown_value(value: Any) -> str:
+    """A value as text: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
 def _to_stdout(line: str) -> None:
-    click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
+    try:
+        click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
+    except BrokenPipeError:  # whoever reads has had enough, which click knows how to end with
+        raise
+    except OSError as error:
+        raise click.ClickException(f"cannot write to stdout: {error.strerror or error}") from error
 
 
 def _to_stderr(message: str) -> None:

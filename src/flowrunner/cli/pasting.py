@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.cli.assignments import read_assignment, values_of
+from flowrunner.cli.output import shown_value
 from flowrunner.models import FlowSpec, ParameterKind
 
 if TYPE_CHECKING:
     from flowrunner.models import ParameterSpec
 
-__all__ = ["assignments_for", "shown_value", "words_of"]
+__all__ = ["assignments_for", "words_of"]
 
 _NOTHING: Final[tuple[object, ...]] = (None, "", [], ())
 """What a default is that gives no value."""
@@ -52,11 +53,6 @@ def _is_plain(value: Any) -> bool:
     """Whether a value goes into a command as it is: on one line, and not as `@FILE`, the name of a file."""
     text = shown_value(value)
     return text.isprintable() and not text.startswith("@")
-
-
-def shown_value(value: Any) -> str:
-    """A value as text: text as it is, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _is_read_as(written: list[str], spec: ParameterSpec, value: Any) -> bool:

@@ -67,10 +67,7 @@ def _bar(console: Console) -> Progress:
     return _Bar(
         TextColumn("{task.description}", markup=False, table_column=name),
         BarColumn(),
-        *(
-            kind(table_column=Column(no_wrap=True))
-            for kind in (DownloadColumn, TransferSpeedColumn, TimeRemainingColumn)
-        ),
+        *(kind(table_column=Column(no_wrap=True)) for kind in _NUMBERS),
         console=console,
         transient=True,
         redirect_stdout=False,
