@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from flowrunner.events import StatusChanged as StatusChanged
     from flowrunner.events import Submitted as Submitted
     from flowrunner.events import UnknownWord as UnknownWord
+    from flowrunner.hosting import SharedClient as SharedClient
+    from flowrunner.keys import submission_key as submission_key
     from flowrunner.models import Artifact as Artifact
     from flowrunner.models import AsyncArtifact as AsyncArtifact
     from flowrunner.models import FlowInfo as FlowInfo
@@ -67,6 +69,8 @@ if TYPE_CHECKING:
     from flowrunner.models import RunResult as RunResult
     from flowrunner.models import RunStatus as RunStatus
     from flowrunner.models import SubmitOptions as SubmitOptions
+    from flowrunner.sharing import share as share
+    from flowrunner.sharing import share_async as share_async
 
 __version__ = "0.1.0"
 
@@ -87,10 +91,13 @@ _HOMES = {
         "Anomaly", "CheckSkipped", "ContactFailed", "ContactRestored", "Event", "Notice", "StatusChanged", "Submitted",
         "UnknownWord",
     ],
+    "hosting": ["SharedClient"],
+    "keys": ["submission_key"],
     "models": [
         "Artifact", "AsyncArtifact", "FlowInfo", "FlowSpec", "Health", "MapItem", "ParameterKind",
         "ParameterSpec", "Reconciliation", "RemoteFile", "RunRef", "RunResult", "RunStatus", "SubmitOptions",
     ],
+    "sharing": ["share", "share_async"],
 }  # fmt: skip
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 

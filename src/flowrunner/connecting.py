@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flowrunner.events import OnEvent
     from flowrunner.journal import Journal
 
-__all__ = ["connect", "connect_async"]
+__all__ = ["Arguments", "connect", "connect_async", "opens"]
 
 
 class Arguments(dict[str, Any]):
@@ -58,8 +58,8 @@ def connect(
     from flowrunner.client import Client
 
     connection = _resolve(name, backend, config, Arguments.taking(settings))
-    opens = _opens(journal)
-    opened = opens() if opens is not None else None
+    open_journal = opens(journal)
+    opened = open_journal() if open_journal is not None else None
     return Client(connection, on_event=on_event, journal=None if opened is None else lambda: opened)
 
 
@@ -81,7 +81,7 @@ def connect_async(
     from flowrunner.client import AsyncClient
 
     connection = _resolve(name, backend, config, Arguments.taking(settings))
-    return AsyncClient(connection, on_event=on_event, journal=_opens(journal))
+    return AsyncClient(connection, on_event=on_event, journal=opens(journal))
 
 
 def _resolve(
@@ -95,7 +95,8 @@ def _resolve(
     return resolve(name, backend=backend, config=config, arguments=settings)
 
 
-def _opens(journal: str | os.PathLike[str] | bool | None) -> Callable[[], Journal] | None:  # noqa: FBT001 - a place
+def opens(journal: str | os.PathLike[str] | bool | None) -> Callable[[], Journal] | None:  # noqa: FBT001 - a place
+    """What opens the journal, where there is to be one."""
     if journal is None or journal is False:
         return None
     from flowrunner.journal import Journal, default_path

@@ -9,7 +9,7 @@ from collections.abc import Mapping  # noqa: TC003 - attrs resolves the annotati
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 from urllib.parse import quote, unquote
 
 from attrs import Attribute, asdict, evolve, field, frozen
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "JSON_VERSION",
     "Artifact",
     "ArtifactSource",
     "AsyncArtifact",
@@ -42,6 +43,11 @@ __all__ = [
     "seconds",
 ]
 
+
+T = TypeVar("T")
+
+JSON_VERSION: Final = 1
+"""Of what `to_dict` gives. A key may be added to it; what comes to mean something else is of another version."""
 
 Progress: TypeAlias = "Callable[[int, int | None], object]"
 """Called with the bytes that have gone through, and those there are in all, where that is known."""
@@ -89,7 +95,16 @@ class RunStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: enums by their value, times as ISO 8601, the vendor's payload as text."""
-        return asdict(self, value_serializer=_jsonable)
+        return {"version": JSON_VERSION, **asdict(self, value_serializer=_jsonable)}
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """What `to_dict` made a mapping of. Of a payload that is not UTF-8 it has what could be read.
+
+        Raises:
+            InvalidRequest: it is no such mapping, or one of another version.
+        """
+        return _restored(cls, mapping)
 
 
 @frozen
@@ -135,6 +150,19 @@ class RunRef:
         if not backend or not connection:
             raise InvalidRequest(f"{text!r} is not a run reference: it names no backend, or no connection")
         return cls(connection, backend, flow, run_id or None, key[0] if key else None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, for what keeps objects rather than texts."""
+        return {"version": JSON_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """What `to_dict` made a mapping of.
+
+        Raises:
+            InvalidRequest: it is no such mapping, or one of another version.
+        """
+        return _restored(cls, mapping)
 
 
 @frozen
@@ -292,8 +320,9 @@ class RunResult:
     raw: Mapping[str, Any] = field(factory=dict, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """As JSON, as far as it can travel: of artifacts all but the way to download them, see `from_dict`."""
         return {
+            "version": JSON_VERSION,
             "ref": str(self.ref),
             "status": self.status.to_dict(),
             "outputs": dict(self.outputs),
@@ -301,6 +330,18 @@ class RunResult:
             "metrics": dict(self.metrics),
             "raw": dict(self.raw),
         }
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """What `to_dict` made a mapping of.
+
+        Each of its artifacts is an `Artifact` with name, media type, size, and location without its query. It has no
+        client: to download it, attach the run again, `client.attach(result.ref)`, and ask for its result.
+
+        Raises:
+            InvalidRequest: it is no such mapping, or one of another version.
+        """
+        return _restored(cls, mapping)
 
 
 class ParameterKind(StrEnum):
@@ -468,6 +509,12 @@ def seconds(duration: float | timedelta) -> float:
     if not length >= 0:
         raise InvalidRequest(f"a duration is 0 seconds or more, not {length:g}")
     return length
+
+
+def _restored(cls: type[T], mapping: Mapping[str, Any]) -> T:
+    from flowrunner.serialization import restored
+
+    return restored(cls, mapping)
 
 
 def _jsonable(_owner: object, _field: object, value: Any) -> Any:

@@ -208,7 +208,7 @@ class AsyncHttpSession(Wire):
         import asyncio
 
         super().__init__(backend, **arguments)
-        self._kind = _kind_of(self._settings.transport)
+        self._kind = kind_of(self._settings.transport)
         self._renewal = asyncio.Lock()
         self._trusts = False  # whom to trust is read from a file: at the first request, and not on the loop
 
@@ -375,7 +375,7 @@ class AsyncHttpSession(Wire):
             await transport.aclose()
 
 
-def _kind_of(transport: str) -> Callable[..., httpx.AsyncBaseTransport]:
+def kind_of(transport: str) -> Callable[..., httpx.AsyncBaseTransport]:
     """What makes a single connection.
 
     Raises:
