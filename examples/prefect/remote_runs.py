@@ -48,9 +48,9 @@ class WorkflowServer(Block):
         return flowrunner.share(name, config=here, journal=block.journal or True, **secrets)
 
 
-def may_be_retried(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+async def may_be_retried(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether the same task may still succeed: contact was lost, say. A run that has ended stays as it is."""
-    error = state.result(raise_on_failure=False)
+    error = await state.aresult(raise_on_failure=False)
     return error.transient if isinstance(error, FlowrunnerError) else True
 
 
@@ -146,9 +146,7 @@ async def _submitted(flow_run: FlowRun, page: int = 200) -> AsyncIterator[str]:
     submits = TaskRunFilter(tags=TaskRunFilterTags(all_=[SUBMITS]))
     async with get_client() as api:
         for offset in itertools.count(0, page):
-            found = await api.read_task_runs(
-                flow_run_filter=here, task_run_filter=submits, limit=page, offset=offset
-            )
+            found = await api.read_task_runs(flow_run_filter=here, task_run_filter=submits, limit=page, offset=offset)
             for task_run in found:
                 if task_run.state is not None and task_run.state.is_completed():
                     yield await task_run.state.aresult()

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 # Before Prefect is imported: nothing of these tests goes to the user's Prefect, nor to Prefect's makers.
@@ -16,9 +17,9 @@ os.environ |= {
 
 import pytest
 from prefect.testing.utilities import prefect_test_harness
+from remote_runs import WorkflowServer
 
 from flowrunner.simulator import RealClock, Simulator
-from remote_runs import WorkflowServer
 
 SPEED = 20
 
@@ -29,25 +30,18 @@ def prefect() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def server(tmp_path):
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
     """Start a simulated server, and save the block that leads to it."""
-    started = []
+    journal = str(tmp_path_factory.mktemp("start") / "journal.sqlite3")
+    with ExitStack() as stack:
 
-    def start(vendor: str, block: str, **settings) -> Simulator:
-        simulator = Simulator(vendor, clock=RealClock(speed=SPEED), engines=60).start()
-        started.append(simulator)
-        known = dict(simulator.settings)
-        base_url = known.pop("base_url")
-        quick = {"poll_min": 0.1, "poll_max": 0.3, **settings}
-        WorkflowServer(
-            backend=vendor,
-            settings={"base_url": base_url, **quick},
-            secrets=known,
-            journal=str(tmp_path / "journal.sqlite3"),
-        ).save(block, overwrite=True)
-        return simulator
+        def start(vendor: str, block: str, quirks=None, **settings) -> Simulator:
+            clock = RealClock(speed=SPEED)
+            simulator = stack.enter_context(Simulator(vendor, clock=clock, engines=60, quirks=quirks))
+            secrets = dict(simulator.settings)
+            given = {"base_url": secrets.pop("base_url"), "poll_min": 0.1, "poll_max": 0.3, **settings}
+            WorkflowServer(backend=vendor, settings=given, secrets=secrets, journal=journal).save(block, overwrite=True)
+            return simulator
 
-    yield start
-    for simulator in started:
-        simulator.stop()
+        yield start

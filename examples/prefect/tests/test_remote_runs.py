@@ -1,30 +1,148 @@
 """The recipe keeps what its how-to says, on a real Prefect server and simulated workflow servers."""
 
 import asyncio
+import os
+from itertools import count
+from pathlib import Path
 
 import pytest
 from prefect import flow, unmapped
-from prefect.states import State
+from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
+from remote_runs import follow, run, server_failed, submit
 
-from flowrunner import RunFailed
-from flowrunner.simulator import Behaviour
-from remote_runs import follow, run, submit
+from conftest import SPEED
+from flowrunner import RunFailed, RunRef, RunResult, RunStatus
+from flowrunner.errors import RunCancelled, RunLost
+from flowrunner.simulator import Ask, Behaviour, Pause, Question
 
-FLOW = "Tutorials/10seconds.fmw"
+FLOW = "Samples/austinDownload.fmw"
+REPORT = "5b0c1f4e-92d3-4d0a-8a61-7c1e5f2ab002"
 
 
-def test_fifty_mapped_tasks_share_one_follower(server):
-    """Fifty runs that are waited for in fifty threads are looked at together."""
-    fme = server("fme-flow-v4", "many")
+@flow
+async def one(server: str, remote_flow: str) -> dict:
+    return await run(server, remote_flow)
+
+
+def outcome(server: str, remote_flow: str) -> dict:
+    """Of a flow run that has one remote run done."""
+    return asyncio.run(one(server, remote_flow))
+
+
+def looks_of(simulator) -> list[str]:
+    """The paths of the requests that ask how runs stand."""
+    asked = [each.path for each in simulator.requests if each.method == "GET" and "/jobs" in each.path]
+    return [path for path in asked if not path.endswith("/result")]
+
+
+def test_fifty_mapped_tasks_share_one_follower(start):
+    """Fifty tasks look at their runs together: each by itself would take ten looks."""
+    fme = start("fme-flow-v4", "many", poll_min=0.5, poll_max=0.5)
+    fme.pool.script(FLOW, Behaviour(duration=5 * SPEED))
 
     @flow
-    def many():
-        refs = submit.map(unmapped("many"), unmapped(FLOW), unmapped({"location": "Surrey"}), work=[f"{i}" for i in range(50)])
+    def many() -> list[dict]:
+        pieces = [f"piece {number}" for number in range(50)]
+        refs = submit.map(unmapped("many"), unmapped(FLOW), work=pieces)
         return follow.map(unmapped("many"), refs).result()
 
-    results = many()
-    assert len(results) == 50
+    assert [RunResult.from_dict(result).status.state for result in many()] == ["succeeded"] * 50
     assert len(fme.books) == 50
-    looks = [each for each in fme.requests if each.method == "GET"]
-    from collections import Counter
-    print(Counter((r.method, r.path.rsplit("/", 1)[0] if r.path.rsplit("/", 1)[1].isdigit() else r.path) for r in fme.requests))
+    looks = looks_of(fme)
+    assert "/fmeapiv4/jobs" in looks  # the list
+    assert len(looks) < 3 * 50
+
+
+def test_a_retry_of_the_flow_submits_nothing_again(start):
+    """What a flow run has submitted stays submitted when the flow is run again."""
+    fme = start("fme-flow-v4", "retried")
+    calls = count(1)
+
+    @flow(retries=1)
+    async def fails_once() -> None:
+        refs = [await submit("retried", FLOW, work=work) for work in "ab"]
+        if next(calls) == 1:
+            raise ConnectionError("not the remote runs' fault")
+        assert [(await follow("retried", ref))["ref"] for ref in refs] == refs
+
+    asyncio.run(fails_once())
+    assert next(calls) == 3
+    assert len(fme.books) == 2
+
+
+def test_a_retry_of_following_attaches_again(start, caplog):
+    """Contact is lost for longer than a task waits for it: the next try takes the same run up."""
+    fme = start("fme-flow-v4", "away", contact_budget=0.2)
+    fme.pool.script(FLOW, Behaviour(duration=40))
+    fme.respond_next("*/jobs/*", 503, times=3)
+
+    @flow
+    async def patient() -> dict:
+        return await follow.with_options(retry_delay_seconds=0)("away", await submit("away", FLOW))
+
+    assert asyncio.run(patient())["status"]["state"] == "succeeded"
+    assert "ContactLost" in caplog.text
+    assert len(fme.books) == 1
+
+
+def test_a_run_that_waits_for_a_person_is_shown_and_waited_for(start, caplog):
+    """A log line says that somebody has to answer; the task goes on when somebody has."""
+    flows = start("smart-flows", "asks")
+    asks = Pause(2, Ask((Question("city", "City"),)), lasts=20)
+    flows.pool.script(REPORT, Behaviour(duration=4, pauses=(asks,)))
+
+    assert outcome("asks", REPORT)["status"]["state"] == "succeeded"
+    [line] = [each for each in caplog.records if "waits (user_input)" in each.getMessage()]
+    assert line.levelname == "WARNING"
+    assert REPORT in line.getMessage()
+
+
+def test_a_flow_that_failed_is_not_run_again(start):
+    """The work itself failed: neither a task nor the flow tries again."""
+    fme = start("fme-flow-v3", "broken")
+    fme.pool.script(FLOW, Behaviour(outcome="failed"))
+    with pytest.raises(RunFailed):
+        outcome("broken", FLOW)
+    assert len(fme.books) == 1
+
+
+def test_a_run_that_the_server_failed_is_run_again(start):
+    """The server was to blame: another run is started, and is the one that counts."""
+    flows = start("smart-flows", "stopped")
+    flows.pool.script(REPORT, Behaviour(outcome="cancelled"), times=1)  # which this vendor calls Interrupted
+    result = outcome("stopped", REPORT)
+    assert [each.id for each in flows.books][1] == RunRef.parse(result["ref"]).id
+    assert len(flows.books) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (RunFailed("", result=RunResult(RunRef("c", "b", "f"), RunStatus(cause="platform"))), True),
+        (RunFailed("", result=RunResult(RunRef("c", "b", "f"), RunStatus(cause="interrupted"))), True),
+        (RunFailed("", result=RunResult(RunRef("c", "b", "f"), RunStatus(cause="flow"))), False),
+        (RunFailed("", result=RunResult(RunRef("c", "b", "f"), RunStatus(cause="unspecified"))), False),
+        (RunLost("", result=RunResult(RunRef("c", "b", "f"), RunStatus())), True),
+        (RunCancelled("", result=RunResult(RunRef("c", "b", "f"), RunStatus())), False),
+        ({"ref": ""}, False),
+    ],
+)
+def test_who_is_to_blame(error, again):
+    """Another run is for those that ended through no fault of their flow."""
+    assert server_failed(error) is again
+
+
+def test_no_secret_is_kept_in_the_open(start, caplog):
+    """Logs, parameters, states, results and events of Prefect have no credential; its blocks have it encrypted."""
+    fme = start("fme-flow-v4", "discreet")
+    fme.respond_next("*/jobs", 401, {"message": f"bad token {fme.token}"}, method="POST")
+    with pytest.raises(Exception, match="credential"):
+        outcome("discreet", FLOW)
+    outcome("discreet", FLOW)
+
+    database = Path(PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition("///")[2])
+    kept = [*database.parent.glob(f"{database.name}*"), *Path(os.environ["PREFECT_HOME"]).rglob("*")]
+    read = b"".join(each.read_bytes() for each in kept if each.is_file())
+    assert FLOW.encode() in read
+    assert fme.token.encode() not in read
+    assert fme.token not in caplog.text
