@@ -35,15 +35,16 @@ class WorkflowServer(Block):
     _block_type_name = "Workflow server"
 
     backend: str = Field(description="fme-flow, invision, smart-flows or another backend of flowrunner")
-    settings: dict[str, Any] = Field(default_factory=dict, description="base_url, and others that are no secret")
-    secrets: dict[str, SecretStr] = Field(default_factory=dict, description="token or api_key, as the backend calls it")
+    base_url: str = Field(description="its address")
+    settings: dict[str, Any] = Field(default={}, description="more settings of the connection, but no secret")
+    secrets: dict[str, SecretStr] = Field(default={}, description="token or api_key, as the backend calls it")
     journal: str = Field(default="", description="a file on a local disk; in the user's state folder if empty")
 
     @classmethod
     async def shared(cls, name: str) -> AbstractContextManager[flowrunner.SharedClient]:
         """The one client that all tasks of this process share for a block."""
         block = await cls.aload(name)
-        here = {"connections": {name: {"backend": block.backend, **block.settings}}}
+        here = {"connections": {name: {"backend": block.backend, "base_url": block.base_url, **block.settings}}}
         secrets = {key: secret.get_secret_value() for key, secret in block.secrets.items()}
         return flowrunner.share(name, config=here, journal=block.journal or True, **secrets)
 

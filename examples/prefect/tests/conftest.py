@@ -40,8 +40,14 @@ def start(tmp_path_factory):
             clock = RealClock(speed=SPEED)
             simulator = stack.enter_context(Simulator(vendor, clock=clock, engines=60, quirks=quirks))
             secrets = dict(simulator.settings)
-            given = {"base_url": secrets.pop("base_url"), "poll_min": 0.1, "poll_max": 0.3, **settings}
-            WorkflowServer(backend=vendor, settings=given, secrets=secrets, journal=journal).save(block, overwrite=True)
+            server = WorkflowServer(
+                backend=vendor,
+                base_url=secrets.pop("base_url"),
+                settings={"poll_min": 0.1, "poll_max": 0.3, **settings},
+                secrets=secrets,
+                journal=journal,
+            )
+            server.save(block, overwrite=True)
             return simulator
 
         yield start

@@ -1,0 +1,200 @@
+"""Runs of a workflow server in Dagster's jobs. Copy this module into your project, and change what you like."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from attrs import evolve
+from dagster import (
+    AssetKey,
+    AssetMaterialization,
+    AssetObservation,
+    Backoff,
+    ConfigurableResource,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    Failure,
+    Jitter,
+    OpExecutionContext,
+    RetryPolicy,
+    RunStatusSensorContext,
+    SensorEvaluationContext,
+    SensorResult,
+    TextMetadataValue,
+    op,
+    run_status_sensor,
+    sensor,
+)
+from pydantic import Field
+
+import flowrunner
+from flowrunner import AsyncClient, AsyncRun, Cause, FlowrunnerError, RunRef, RunState, RunStatus, submission_key
+
+RETRY = RetryPolicy(max_retries=5, delay=30, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS)
+LISTED = 200
+"""How many of a server's runs are looked at in a tick."""
+
+
+class WorkflowServer(ConfigurableResource):
+    """Where runs are started; `secrets={"token": EnvVar("FME_TOKEN")}` keeps the token out of Dagster's storage."""
+
+    name: str = Field(description="what references call it")
+    backend: str = Field(description="fme-flow, invision, smart-flows or another backend of flowrunner")
+    base_url: str = Field(description="its address")
+    settings: dict[str, Any] = Field(default={}, description="more settings of the connection, but no secret")
+    secrets: dict[str, str] = Field(default={}, repr=False, description="token or api_key, as the backend calls it")
+    journal: str = Field(default="", description="a file on a local disk; in the user's state folder if empty")
+
+    def shared(self) -> AbstractContextManager[flowrunner.SharedClient]:
+        """The one client that this process has for the server."""
+        here = {"connections": {self.name: {"backend": self.backend, "base_url": self.base_url, **self.settings}}}
+        return flowrunner.share(self.name, config=here, journal=self.journal or True, **self.secrets)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What to run. Dagster keeps it: its parameters are no place for a secret."""
+
+    flow: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@op(retry_policy=RETRY)
+def submit(context: OpExecutionContext, server: WorkflowServer, work: Work) -> str:
+    """Start a run, once, however often this is retried or killed; its reference.
+
+    Another run of the job, and a re-execution from the beginning, start another one.
+    """
+    origin = lineage(context.instance, context.run)[-1]
+    key = submission_key(origin.run_id, str(context.op_handle), context.get_mapping_key())
+    with judged(), server.shared() as shared:
+        ref = shared.call(_submit, work, key)
+    context.log_event(observed(ref))
+    return ref
+
+
+async def _submit(client: AsyncClient, work: Work, key: str) -> str:
+    run = await client.submit(work.flow, work.parameters, key=key)
+    return str(run.ref)
+
+
+@op(retry_policy=RETRY)
+def follow(context: OpExecutionContext, server: WorkflowServer, work: Work, ref: str) -> dict[str, Any]:
+    """Follow a run to its end; what it made, as JSON.
+
+    A retry takes the run up where it stands. If it was the server that failed, a retry runs the work again.
+    """
+    with judged(), server.shared() as shared:
+        if context.retry_number:
+            ref = shared.call(_current, work, ref)
+            context.log_event(observed(ref))
+        return shared.call(_follow, ref, context.log)
+
+
+async def _current(client: AsyncClient, work: Work, ref: str) -> str:
+    """The run, or the last of those that were started in its place."""
+    run = client.attach(ref)
+    status = await run.refresh()
+    while server_failed(status):
+        run = await client.submit(work.flow, work.parameters, key=submission_key("instead of", str(run.ref)))
+        status = run.status
+    return str(run.ref)
+
+
+async def _follow(client: AsyncClient, ref: str, log: logging.Logger) -> dict[str, Any]:
+    run, told = client.attach(ref), None
+    async for status in run.watch():
+        if status.state is RunState.WAITING:
+            log.warning("Run %s of %s waits (%s) until it is answered", run.id, run.flow, status.reason)
+        elif status.state is not told:
+            log.info("Run %s of %s is %s", run.id, run.flow, status.state)
+        told = status.state
+    result = await run.wait()
+    return evolve(result, status=result.status.without_raw(), raw={}).to_dict()
+
+
+def server_failed(status: RunStatus) -> bool:
+    """Whether a run did not get to its end through no fault of its flow, so that another one may."""
+    return status.state is RunState.LOST or status.cause in {Cause.PLATFORM, Cause.INTERRUPTED}
+
+
+@contextmanager
+def judged() -> Iterator[None]:
+    """Have Dagster retry what a retry may help, and nothing else."""
+    try:
+        yield
+    except FlowrunnerError as error:
+        status = getattr(error, "status", None)
+        if error.transient or (status is not None and server_failed(status)):
+            raise
+        raise Failure(str(error), allow_retries=False) from error
+
+
+def lineage(instance: DagsterInstance, run: DagsterRun) -> list[DagsterRun]:
+    """A run, and those that it resumes: each but the last was re-executed from where the next one failed."""
+    runs = [run]
+    while runs[-1].tags.get("dagster/is_resume_retry") == "true":
+        runs.append(instance.get_run_by_id(runs[-1].parent_run_id))
+    return runs
+
+
+def observed(ref: str) -> AssetObservation:
+    """That a run was started, for Dagster's log: who cancels it finds it there."""
+    return AssetObservation(asset_key(RunRef.parse(ref)), metadata={"ref": ref})
+
+
+def asset_key(ref: RunRef) -> AssetKey:
+    """What a flow makes, as an asset: the server, and the parts of the flow's name."""
+    return AssetKey([ref.connection, *ref.flow.split("/")])
+
+
+@run_status_sensor(run_status=DagsterRunStatus.CANCELED)
+def cancel_remote_runs(context: RunStatusSensorContext, server: WorkflowServer) -> None:
+    """Cancel what a run that was terminated has started on the server."""
+    refs = [ref for run in lineage(context.instance, context.dagster_run) for ref in started(context.instance, run)]
+    with server.shared() as shared:
+        for ref in refs:
+            if RunRef.parse(ref).connection == server.name:
+                outcome = shared.call(_cancel, ref)
+                context.log.info("Cancelling %s: %s", ref, outcome)
+
+
+def started(instance: DagsterInstance, run: DagsterRun) -> list[str]:
+    """The references of what a run has started."""
+    entries = instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_OBSERVATION)
+    found = [entry.asset_observation.metadata.get("ref") for entry in entries if entry.asset_observation]
+    return [ref.text for ref in found if isinstance(ref, TextMetadataValue) and ref.text]
+
+
+async def _cancel(client: AsyncClient, ref: str) -> str:
+    return await client.attach(ref).cancel()
+
+
+@sensor(minimum_interval_seconds=30)
+def remote_runs(context: SensorEvaluationContext, server: WorkflowServer) -> SensorResult:
+    """Tell Dagster how the server's runs end, whoever starts them: one request a tick, for the newest LISTED runs.
+
+    What a flow that succeeded has made is materialized; other ends are observed. What has ended before the first tick
+    is passed over.
+    """
+    with server.shared() as shared:
+        runs = shared.call(_ended)
+    known = json.loads(context.cursor) if context.cursor else list(runs)
+    events = [ended(run) for ref, run in reversed(runs.items()) if ref not in known]
+    return SensorResult(asset_events=events, cursor=json.dumps(list(runs)))
+
+
+async def _ended(client: AsyncClient) -> dict[str, AsyncRun]:
+    return {str(run.ref): run async for run in client.runs(limit=LISTED) if run.status.state.is_final}
+
+
+def ended(run: AsyncRun) -> AssetMaterialization | AssetObservation:
+    """How a run ended, for the asset that its flow makes."""
+    event = AssetMaterialization if run.status.state is RunState.SUCCEEDED else AssetObservation
+    metadata = {"ref": str(run.ref), "state": str(run.status.state), "message": run.status.message or ""}
+    return event(asset_key(run.ref), metadata=metadata)

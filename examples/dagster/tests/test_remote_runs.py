@@ -1,0 +1,215 @@
+"""The recipe keeps what its how-to says, on real Dagster instances and simulated workflow servers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from dagster import (
+    AssetMaterialization,
+    AssetObservation,
+    DagsterEventType,
+    DagsterRunStatus,
+    ReexecutionOptions,
+    build_run_status_sensor_context,
+    build_sensor_context,
+    execute_job,
+    reconstructable,
+)
+
+from conftest import HERE
+from flowrunner import RunState, RunStatus
+from flowrunner.simulator import Ask, Behaviour, JobState, Pause, Question
+from jobs import FLOW, nightly, server
+from remote_runs import cancel_remote_runs, remote_runs, server_failed
+
+REPORT = "5b0c1f4e-92d3-4d0a-8a61-7c1e5f2ab002"
+PATIENCE = 60
+IN_PROCESS = {"execution": {"config": {"in_process": {}}}}
+
+
+def executed(instance, again=None):
+    """The job's run; with `again`, one that runs an earlier one again."""
+    return execute_job(reconstructable(nightly), instance, run_config=IN_PROCESS, reexecution_options=again)
+
+
+def executed_on_smart_flows(instance):
+    """As `executed`; this vendor has runs that wait, and such as were interrupted."""
+    return nightly.execute_in_process(
+        instance=instance, resources={"server": server("api_key")}, raise_on_error=False
+    )
+
+
+def restarts(instance, result) -> int:
+    """How often a step was tried again."""
+    return len(instance.all_logs(result.run_id, of_type=DagsterEventType.STEP_RESTARTED))
+
+
+def until(condition):
+    """Wait for it."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+def begin(**environment) -> tuple[subprocess.Popen, str]:
+    """The job in a process of its own, and its run's id."""
+    run_id = str(uuid.uuid4())
+    command = [sys.executable, "jobs.py", run_id]
+    return subprocess.Popen(command, cwd=HERE, env=os.environ | environment, stderr=subprocess.DEVNULL), run_id
+
+
+def test_each_piece_of_work_has_its_run(start, instance):
+    """A step that is mapped starts a run for each piece, and gives what each has made."""
+    fme = start(pieces="a b c")
+    with execute_job(reconstructable(nightly), instance, run_config=IN_PROCESS) as result:
+        made = result.output_for_node("follow")
+    assert {key: each["status"]["state"] for key, each in made.items()} == dict.fromkeys("abc", "succeeded")
+    assert len(fme.books) == 3
+
+
+def test_a_retry_of_following_attaches_again(start, instance):
+    """Contact is lost for longer than an op waits for it: the next try takes the same run up."""
+    fme = start()
+    fme.pool.script(FLOW, Behaviour(duration=60))
+    fme.respond_next("*/jobs/*", 503, times=5)
+    result = executed(instance)
+    assert result.success
+    assert restarts(instance, result) == 1
+    assert len(fme.books) == 1
+
+
+def test_a_flow_that_failed_is_not_run_again(start, instance):
+    """The work itself failed: no op is retried, and resuming the job's run shows the same end."""
+    fme = start("fme-flow-v3")
+    fme.pool.script(FLOW, Behaviour(outcome="failed"), times=1)
+    result = executed(instance)
+    resumed = executed(instance, ReexecutionOptions.from_failure(result.run_id, instance))
+    assert not result.success
+    assert not resumed.success
+    assert restarts(instance, result) == restarts(instance, resumed) == 0
+    assert len(fme.books) == 1
+
+
+def test_a_job_that_is_run_again_from_the_beginning_starts_another_run(start, instance):
+    """Somebody has repaired the flow, and re-executes all steps."""
+    fme = start("fme-flow-v3")
+    fme.pool.script(FLOW, Behaviour(outcome="failed"), times=1)
+    result = executed(instance)
+    assert executed(instance, ReexecutionOptions(result.run_id)).success
+    assert len(fme.books) == 2
+
+
+def test_a_run_that_the_server_failed_is_run_again(start, instance):
+    """The server was to blame, twice: a retry starts another run, one each."""
+    flows = start("smart-flows", REPORT)
+    flows.pool.script(REPORT, Behaviour(outcome="cancelled"), times=2)  # which this vendor calls Interrupted
+    result = executed_on_smart_flows(instance)
+    assert result.success
+    assert restarts(instance, result) == 2
+    assert len(flows.books) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "again"),
+    [
+        (RunStatus(state=RunState.FAILED, cause="platform"), True),
+        (RunStatus(state=RunState.FAILED, cause="interrupted"), True),
+        (RunStatus(state=RunState.FAILED, cause="flow"), False),
+        (RunStatus(state=RunState.FAILED, cause="unspecified"), False),
+        (RunStatus(state=RunState.LOST), True),
+        (RunStatus(state=RunState.CANCELLED, cause="by_other"), False),
+        (RunStatus(state=RunState.RUNNING), False),
+    ],
+)
+def test_who_is_to_blame(status, again):
+    """Another run is for those that ended through no fault of their flow."""
+    assert server_failed(status) is again
+
+
+def test_a_run_that_waits_for_a_person_is_shown_and_waited_for(start, instance):
+    """A line in the log says that somebody has to answer; the step goes on when somebody has."""
+    flows = start("smart-flows", REPORT)
+    asks = Pause(2, Ask((Question("city", "City"),)), lasts=20)
+    flows.pool.script(REPORT, Behaviour(duration=4, pauses=(asks,)))
+    result = executed_on_smart_flows(instance)
+    assert result.success
+    [line] = [each for each in instance.all_logs(result.run_id) if "waits (user_input)" in each.user_message]
+    assert line.level == 30  # a warning
+    assert line.step_key == "follow[one]"
+
+
+def test_a_process_that_was_killed_finds_its_run(start, instance):
+    """The process dies when the run was started and Dagster does not know it yet; resumed, it starts no other."""
+    fme = start()
+    process, run_id = begin(DEADLY="yes")
+    assert process.wait(PATIENCE) == -signal.SIGKILL
+    assert len(fme.books) == 1
+
+    instance.report_run_failed(instance.get_run_by_id(run_id))  # as Dagster's monitoring of runs does
+    resumed = executed(instance, ReexecutionOptions.from_failure(run_id, instance))
+    assert resumed.success
+    assert len(fme.books) == 1
+
+
+def test_terminating_a_run_cancels_what_it_has_started(start, instance):
+    """A person terminates the job's run: its process leaves the remote run alone, and the sensor cancels it."""
+    fme = start()
+    fme.pool.script(FLOW, Behaviour(duration=1e6))
+    process, run_id = begin()
+    follows = lambda: any("is running" in each.user_message for each in instance.all_logs(run_id))  # noqa: E731 - short
+    until(follows)
+    instance.report_run_canceling(instance.get_run_by_id(run_id))
+    process.send_signal(signal.SIGINT)
+    process.wait(PATIENCE)
+    run = instance.get_run_by_id(run_id)
+    assert run.status is DagsterRunStatus.CANCELED
+    assert [each.job.state for each in fme.books] == [JobState.RUNNING]
+
+    [event] = instance.all_logs(run_id, of_type=DagsterEventType.RUN_CANCELED)
+    context = build_run_status_sensor_context("cancel_remote_runs", event.dagster_event, instance, run)
+    cancel_remote_runs(context, server=server("token").process_config_and_initialize())
+    assert [each.job.state for each in fme.books] == [JobState.CANCELLED]
+
+
+def tick(instance, cursor=None):
+    """What the sensor gives."""
+    context = build_sensor_context(instance=instance, cursor=cursor)
+    return remote_runs(context, server=server("token").process_config_and_initialize())
+
+
+def test_one_sensor_follows_all_runs(start, instance):
+    """Each tick takes one request; what ended since the last one comes as an event, once, whoever started it."""
+    fme = start(pieces="a b")
+    executed(instance)
+    first = tick(instance)
+    assert first.asset_events == []
+
+    fme.pool.script(FLOW, Behaviour(outcome="failed"), times=1)
+    executed(instance)
+    asked = len(fme.requests)
+    second = tick(instance, first.cursor)
+    assert [each.path for each in fme.requests][asked:] == ["/fmeapiv4/jobs"]
+    assert [type(each) for each in second.asset_events] == [AssetObservation, AssetMaterialization]
+    assert [each.metadata["state"].text for each in second.asset_events] == ["failed", "succeeded"]
+    assert {each.asset_key.to_user_string() for each in second.asset_events} == {"prod/Samples/austinDownload.fmw"}
+    assert tick(instance, second.cursor).asset_events == []
+
+
+def test_no_secret_is_kept_in_the_open(start, instance, tmp_path, capfd):
+    """Nothing that Dagster keeps or shows has the credential: events, logs, configuration, outputs."""
+    fme = start()
+    fme.respond_next("*/jobs", 401, {"message": f"bad token {fme.token}"}, method="POST")
+    assert not executed(instance).success
+    assert executed(instance).success
+
+    read = b"".join(each.read_bytes() for each in Path(tmp_path).rglob("*") if each.is_file())
+    assert FLOW.encode() in read
+    assert fme.token.encode() not in read
+    assert fme.token not in "".join(capfd.readouterr())
+    assert fme.token not in repr(server("token").process_config_and_initialize())
