@@ -37,7 +37,8 @@ from flowrunner import AsyncClient, AsyncRun, Cause, FlowrunnerError, RunRef, Ru
 
 RETRY = RetryPolicy(max_retries=5, delay=30, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS)
 LISTED = 200
-"""How many of a server's runs are looked at in a tick."""
+"""How many of the runs that have ended are looked at in a tick."""
+ENDS = [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED]
 
 
 class WorkflowServer(ConfigurableResource):
@@ -138,7 +139,7 @@ def judged() -> Iterator[None]:
 def lineage(instance: DagsterInstance, run: DagsterRun) -> list[DagsterRun]:
     """A run, and those that it resumes: each but the last was re-executed from where the next one failed."""
     runs = [run]
-    while runs[-1].tags.get("dagster/is_resume_retry") == "true":
+    while runs[-1].is_resume_retry:
         runs.append(instance.get_run_by_id(runs[-1].parent_run_id))
     return runs
 
@@ -190,7 +191,7 @@ def remote_runs(context: SensorEvaluationContext, server: WorkflowServer) -> Sen
 
 
 async def _ended(client: AsyncClient) -> dict[str, AsyncRun]:
-    return {str(run.ref): run async for run in client.runs(limit=LISTED) if run.status.state.is_final}
+    return {str(run.ref): run async for run in client.runs(state=ENDS, limit=LISTED)}
 
 
 def ended(run: AsyncRun) -> AssetMaterialization | AssetObservation:

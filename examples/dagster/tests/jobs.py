@@ -1,8 +1,7 @@
-"""A job as its users write it. `python jobs.py RUN_ID` runs it in a process of its own."""
+"""A job as its users write it. `python jobs.py` runs it in a process of its own."""
 
 import os
 import signal
-import sys
 from contextlib import contextmanager
 
 from dagster import (
@@ -11,8 +10,10 @@ from dagster import (
     DynamicOutput,
     EnvVar,
     RetryPolicy,
+    execute_job,
     job,
     op,
+    reconstructable,
 )
 
 from remote_runs import Work, WorkflowServer, follow, submit
@@ -58,6 +59,12 @@ def nightly():
     pieces().map(run)
 
 
+def execute(instance, **arguments):
+    """Run the job in this process."""
+    run_config = {"execution": {"config": {"in_process": {}}}}
+    return execute_job(reconstructable(nightly), instance, run_config=run_config, **arguments)
+
+
 if __name__ == "__main__":
     with DagsterInstance.get() as instance:
-        nightly.execute_in_process(instance=instance, run_id=sys.argv[1])
+        execute(instance, tags={"test": "it"})
