@@ -30,6 +30,7 @@ from dagster import (
     run_status_sensor,
     sensor,
 )
+from dagster._core.errors import DagsterExecutionInterruptedError
 from pydantic import Field
 
 import flowrunner
@@ -73,7 +74,7 @@ def submit(context: OpExecutionContext, server: WorkflowServer, work: Work) -> s
     """
     origin = lineage(context.instance, context.run)[-1]
     key = submission_key(origin.run_id, str(context.op_handle), context.get_mapping_key())
-    with judged(), server.shared() as shared:
+    with judged(context), server.shared() as shared:
         ref = shared.call(_submit, work, key)
     context.log_event(observed(ref))
     return ref
@@ -90,7 +91,7 @@ def follow(context: OpExecutionContext, server: WorkflowServer, work: Work, ref:
 
     A retry takes the run up where it stands. If it was the server that failed, a retry runs the work again.
     """
-    with judged(), server.shared() as shared:
+    with judged(context), server.shared() as shared:
         if context.retry_number:
             ref = shared.call(_current, work, ref)
             context.log_event(observed(ref))
@@ -125,7 +126,7 @@ def server_failed(status: RunStatus) -> bool:
 
 
 @contextmanager
-def judged() -> Iterator[None]:
+def judged(context: OpExecutionContext) -> Iterator[None]:
     """Have Dagster retry what a retry may help, and nothing else."""
     try:
         yield
@@ -134,6 +135,10 @@ def judged() -> Iterator[None]:
         if error.transient or (status is not None and server_failed(status)):
             raise
         raise Failure(str(error), allow_retries=False) from error
+    except DagsterExecutionInterruptedError:
+        if context.instance.get_run_by_id(context.run_id).status is DagsterRunStatus.CANCELING:
+            raise Failure("terminated", allow_retries=False) from None  # else the policy would have it tried again
+        raise
 
 
 def lineage(instance: DagsterInstance, run: DagsterRun) -> list[DagsterRun]:
