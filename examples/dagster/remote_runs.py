@@ -42,7 +42,7 @@ LISTED = 200
 ENDS = [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED]
 
 
-class WorkflowServer(ConfigurableResource):
+class WorkflowServer(ConfigurableResource[Any]):
     """Where runs are started; `secrets={"token": EnvVar("FME_TOKEN")}` keeps the token out of Dagster's storage."""
 
     name: str = Field(description="what references call it")
@@ -55,7 +55,8 @@ class WorkflowServer(ConfigurableResource):
     def shared(self) -> AbstractContextManager[flowrunner.SharedClient]:
         """The one client that this process has for the server."""
         here = {"connections": {self.name: {"backend": self.backend, "base_url": self.base_url, **self.settings}}}
-        return flowrunner.share(self.name, config=here, journal=self.journal or True, **self.secrets)
+        secrets: dict[str, Any] = {**self.secrets}
+        return flowrunner.share(self.name, config=here, journal=self.journal or True, **secrets)
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ def judged(context: OpExecutionContext) -> Iterator[None]:
             raise
         raise Failure(str(error), allow_retries=False) from error
     except DagsterExecutionInterruptedError:
-        if context.instance.get_run_by_id(context.run_id).status is DagsterRunStatus.CANCELING:
+        run = context.instance.get_run_by_id(context.run_id)
+        if run is not None and run.status is DagsterRunStatus.CANCELING:
             raise Failure("terminated", allow_retries=False) from None  # else the policy would have it tried again
         raise
 
@@ -144,8 +146,8 @@ def judged(context: OpExecutionContext) -> Iterator[None]:
 def lineage(instance: DagsterInstance, run: DagsterRun) -> list[DagsterRun]:
     """A run, and those that it resumes: each but the last was re-executed from where the next one failed."""
     runs = [run]
-    while runs[-1].is_resume_retry:
-        runs.append(instance.get_run_by_id(runs[-1].parent_run_id))
+    while runs[-1].is_resume_retry and (parent := instance.get_run_by_id(runs[-1].parent_run_id or "")):
+        runs.append(parent)
     return runs
 
 

@@ -16,7 +16,7 @@ from prefect.runtime import flow_run as this_flow_run
 from pydantic import Field, SecretStr
 
 import flowrunner
-from flowrunner import AsyncClient, Cause, FlowrunnerError, RunFailed, RunLost, RunRef, RunState
+from flowrunner import AsyncClient, Cause, FlowrunnerError, RunFailed, RunLost, RunRef, RunState, RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,9 +43,9 @@ class WorkflowServer(Block):
     @classmethod
     async def shared(cls, name: str) -> AbstractContextManager[flowrunner.SharedClient]:
         """The one client that all tasks of this process share for a block."""
-        block = await cls.aload(name)
+        block: WorkflowServer = await cls.aload(name)
         here = {"connections": {name: {"backend": block.backend, "base_url": block.base_url, **block.settings}}}
-        secrets = {key: secret.get_secret_value() for key, secret in block.secrets.items()}
+        secrets: dict[str, Any] = {key: secret.get_secret_value() for key, secret in block.secrets.items()}
         return flowrunner.share(name, config=here, journal=block.journal or True, **secrets)
 
 
@@ -119,19 +119,20 @@ async def run(
     Raises:
         RunFailed: as `follow`, of the last attempt.
     """
-    for attempt in range(1, attempts + 1):
+    attempt = 1
+    while True:
         ref = await submit(server, flow, parameters, work, attempt)
-        ended = await follow(server, ref, return_state=True)
-        if not server_failed(await ended.aresult(raise_on_failure=False)):
-            break
-    return await ended.aresult()
+        try:
+            return await follow(server, ref)
+        except (RunFailed, RunLost) as error:
+            if attempt >= attempts or not server_failed(error.status):
+                raise
+        attempt += 1
 
 
-def server_failed(error: object) -> bool:
+def server_failed(status: RunStatus) -> bool:
     """Whether a run did not get to its end through no fault of its flow, so that another one may."""
-    if isinstance(error, RunFailed):
-        return error.status.cause in {Cause.PLATFORM, Cause.INTERRUPTED}
-    return isinstance(error, RunLost)
+    return status.state is RunState.LOST or status.cause in {Cause.PLATFORM, Cause.INTERRUPTED}
 
 
 async def cancel_remote_runs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - named by Prefect

@@ -27,6 +27,7 @@ class MortalServer(WorkflowServer):
 
     @contextmanager
     def shared(self):
+        """As it is, to its end."""
         with super().shared() as shared:
             yield shared
         if "DEADLY" in os.environ:
@@ -47,12 +48,15 @@ def server(secret: str) -> WorkflowServer:
 
 @op(out=DynamicOut(Work))
 def pieces():
+    """As many as the environment says."""
     for name in os.environ["PIECES"].split():
         yield DynamicOutput(Work(os.environ["FLOW"]), mapping_key=name)
 
 
 @job(resource_defs={"server": server("token")})
 def nightly():
+    """A run for each piece."""
+
     def run(work):
         return follow.with_retry_policy(SOON)(work, submit.with_retry_policy(SOON)(work))
 

@@ -37,9 +37,7 @@ def resume(instance, run_id):
 
 def executed_on_smart_flows(instance):
     """As `executed`; this vendor has runs that wait, and such as were interrupted."""
-    return nightly.execute_in_process(
-        instance=instance, resources={"server": server("api_key")}, raise_on_error=False
-    )
+    return nightly.execute_in_process(instance=instance, resources={"server": server("api_key")}, raise_on_error=False)
 
 
 def restarts(instance, result) -> int:
@@ -58,7 +56,7 @@ def until(condition):
 def begin(instance, **environment) -> tuple[subprocess.Popen, DagsterRun]:
     """The job in a process of its own, and its run."""
     process = subprocess.Popen([sys.executable, "jobs.py"], cwd=HERE, env=os.environ | environment)
-    until(lambda: instance.get_runs_count())
+    until(instance.get_runs_count)
     return process, instance.get_runs()[0]
 
 

@@ -1,5 +1,7 @@
 """A Prefect server for all tests, and simulated workflow servers that a block each leads to."""
 
+# ruff: noqa: E402 - the environment comes before Prefect, which reads it
+
 import os
 import tempfile
 from collections.abc import Iterator
@@ -17,15 +19,16 @@ os.environ |= {
 
 import pytest
 from prefect.testing.utilities import prefect_test_harness
-from remote_runs import WorkflowServer
 
 from flowrunner.simulator import RealClock, Simulator
+from remote_runs import WorkflowServer
 
 SPEED = 20
 
 
 @pytest.fixture(scope="session", autouse=True)
 def prefect() -> Iterator[None]:
+    """A server with a database of its own."""
     with prefect_test_harness():
         yield
 

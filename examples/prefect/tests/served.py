@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.runtime import flow_run
 from prefect.transactions import Transaction
+
 from remote_runs import cancel_remote_runs, run, submit
 
 DEADLY = Path(os.environ["DEADLY"])
@@ -15,6 +16,7 @@ DEADLY = Path(os.environ["DEADLY"])
 
 @submit.on_commit
 def die(_: Transaction) -> None:
+    """Leave Prefect without the reference of the run that was just started."""
     if flow_run.parameters["server"] == "killed" and DEADLY.exists():
         DEADLY.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -22,6 +24,7 @@ def die(_: Transaction) -> None:
 
 @flow(on_cancellation=[cancel_remote_runs])
 async def served(server: str, remote_flow: str) -> str:
+    """One run."""
     return (await run(server, remote_flow))["ref"]
 
 

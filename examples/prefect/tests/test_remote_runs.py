@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from prefect import flow, unmapped
 from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
-from remote_runs import follow, run, server_failed, submit
 
 from conftest import SPEED
-from flowrunner import RunFailed, RunRef, RunResult, RunStatus
-from flowrunner.errors import RunCancelled, RunLost
+from flowrunner import RunFailed, RunRef, RunResult, RunState, RunStatus
 from flowrunner.simulator import Ask, Behaviour, Pause, Question
+from remote_runs import follow, run, server_failed, submit
 
 FLOW = "Samples/austinDownload.fmw"
 REPORT = "5b0c1f4e-92d3-4d0a-8a61-7c1e5f2ab002"
@@ -21,6 +20,7 @@ REPORT = "5b0c1f4e-92d3-4d0a-8a61-7c1e5f2ab002"
 
 @flow
 async def one(server: str, remote_flow: str) -> dict:
+    """One run."""
     return await run(server, remote_flow)
 
 
@@ -116,20 +116,20 @@ def test_a_run_that_the_server_failed_is_run_again(start):
 
 
 @pytest.mark.parametrize(
-    ("error", "again"),
+    ("status", "again"),
     [
-        (RunFailed("", result=RunResult(RunRef("c", "b", "f"), RunStatus(cause="platform"))), True),
-        (RunFailed("", result=RunResult(RunRef("c", "b", "f"), RunStatus(cause="interrupted"))), True),
-        (RunFailed("", result=RunResult(RunRef("c", "b", "f"), RunStatus(cause="flow"))), False),
-        (RunFailed("", result=RunResult(RunRef("c", "b", "f"), RunStatus(cause="unspecified"))), False),
-        (RunLost("", result=RunResult(RunRef("c", "b", "f"), RunStatus())), True),
-        (RunCancelled("", result=RunResult(RunRef("c", "b", "f"), RunStatus())), False),
-        ({"ref": ""}, False),
+        (RunStatus(state=RunState.FAILED, cause="platform"), True),
+        (RunStatus(state=RunState.FAILED, cause="interrupted"), True),
+        (RunStatus(state=RunState.FAILED, cause="flow"), False),
+        (RunStatus(state=RunState.FAILED, cause="unspecified"), False),
+        (RunStatus(state=RunState.LOST), True),
+        (RunStatus(state=RunState.CANCELLED, cause="by_other"), False),
+        (RunStatus(state=RunState.RUNNING), False),
     ],
 )
-def test_who_is_to_blame(error, again):
+def test_who_is_to_blame(status, again):
     """Another run is for those that ended through no fault of their flow."""
-    assert server_failed(error) is again
+    assert server_failed(status) is again
 
 
 def test_no_secret_is_kept_in_the_open(start, caplog):

@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def deadly(tmp_path_factory):
+    """The file that kills."""
     return tmp_path_factory.mktemp("served") / "deadly"
 
 
@@ -73,11 +74,13 @@ def until(condition):
 
 
 def state_of(flow_run) -> State:
+    """How Prefect says that it stands."""
     with get_client(sync_client=True) as api:
         return api.read_flow_run(flow_run.id).state
 
 
 def set_state(flow_run, state: State) -> None:
+    """Have Prefect take it so."""
     with get_client(sync_client=True) as api:
         api.set_flow_run_state(flow_run.id, state, force=True)
 
