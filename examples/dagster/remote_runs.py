@@ -7,42 +7,20 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import dagster as dg
 from attrs import evolve
-from dagster import (
-    AssetKey,
-    AssetMaterialization,
-    AssetObservation,
-    Backoff,
-    ConfigurableResource,
-    DagsterEventType,
-    DagsterInstance,
-    DagsterRun,
-    DagsterRunStatus,
-    Failure,
-    Jitter,
-    OpExecutionContext,
-    RetryPolicy,
-    RunStatusSensorContext,
-    SensorEvaluationContext,
-    SensorResult,
-    TextMetadataValue,
-    op,
-    run_status_sensor,
-    sensor,
-)
-from dagster._core.errors import DagsterExecutionInterruptedError
 from pydantic import Field
 
 import flowrunner
 from flowrunner import AsyncClient, AsyncRun, Cause, FlowrunnerError, RunRef, RunState, RunStatus, submission_key
 
-RETRY = RetryPolicy(max_retries=5, delay=30, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS)
-LISTED = 200
-"""How many of the runs that have ended are looked at in a tick."""
+RETRY = dg.RetryPolicy(max_retries=5, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 ENDS = [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED]
+LISTED = 200
+"""How many of the runs that ended last the sensor looks at."""
 
 
-class WorkflowServer(ConfigurableResource[Any]):
+class WorkflowServer(dg.ConfigurableResource[Any]):
     """Where runs are started; `secrets={"token": EnvVar("FME_TOKEN")}` keeps the token out of Dagster's storage."""
 
     name: str = Field(description="what references call it")
@@ -61,23 +39,23 @@ class WorkflowServer(ConfigurableResource[Any]):
 
 @dataclass(frozen=True)
 class Work:
-    """What to run. Dagster keeps it: its parameters are no place for a secret."""
+    """What to run. Dagster keeps it, so its parameters are no place for a secret."""
 
     flow: str
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
-@op(retry_policy=RETRY)
-def submit(context: OpExecutionContext, server: WorkflowServer, work: Work) -> str:
-    """Start a run, once, however often this is retried or killed; its reference.
+@dg.op(retry_policy=RETRY)
+def submit(context: dg.OpExecutionContext, server: WorkflowServer, work: Work) -> str:
+    """Start a run, once, however often this is retried, killed or resumed; its reference.
 
-    Another run of the job, and a re-execution from the beginning, start another one.
+    Another run of the job starts another one, and so does one that repeats this step from the beginning.
     """
     origin = lineage(context.instance, context.run)[-1]
     key = submission_key(origin.run_id, str(context.op_handle), context.get_mapping_key())
     with judged(context), server.shared() as shared:
         ref = shared.call(_submit, work, key)
-    context.log_event(observed(ref))
+    context.log_event(begun(ref))
     return ref
 
 
@@ -86,16 +64,16 @@ async def _submit(client: AsyncClient, work: Work, key: str) -> str:
     return str(run.ref)
 
 
-@op(retry_policy=RETRY)
-def follow(context: OpExecutionContext, server: WorkflowServer, work: Work, ref: str) -> dict[str, Any]:
+@dg.op(retry_policy=RETRY)
+def follow(context: dg.OpExecutionContext, server: WorkflowServer, work: Work, ref: str) -> dict[str, Any]:
     """Follow a run to its end; what it made, as JSON.
 
-    A retry takes the run up where it stands. If it was the server that failed, a retry runs the work again.
+    A retry takes the run up where it stands. If it was the server that failed, a retry has the work run once more.
     """
     with judged(context), server.shared() as shared:
         if context.retry_number:
             ref = shared.call(_current, work, ref)
-            context.log_event(observed(ref))
+            context.log_event(begun(ref))
         return shared.call(_follow, ref, context.log)
 
 
@@ -127,7 +105,7 @@ def server_failed(status: RunStatus) -> bool:
 
 
 @contextmanager
-def judged(context: OpExecutionContext) -> Iterator[None]:
+def judged(context: dg.OpExecutionContext) -> Iterator[None]:
     """Have Dagster retry what a retry may help, and nothing else."""
     try:
         yield
@@ -135,74 +113,73 @@ def judged(context: OpExecutionContext) -> Iterator[None]:
         status = getattr(error, "status", None)
         if error.transient or (status is not None and server_failed(status)):
             raise
-        raise Failure(str(error), allow_retries=False) from error
-    except DagsterExecutionInterruptedError:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    except dg.DagsterExecutionInterruptedError:
         run = context.instance.get_run_by_id(context.run_id)
-        if run is not None and run.status is DagsterRunStatus.CANCELING:
-            raise Failure("terminated", allow_retries=False) from None  # else the policy would have it tried again
+        if run is not None and run.status is dg.DagsterRunStatus.CANCELING:
+            raise dg.Failure("terminated", allow_retries=False) from None  # else the policy has it tried again
         raise
 
 
-def lineage(instance: DagsterInstance, run: DagsterRun) -> list[DagsterRun]:
-    """A run, and those that it resumes: each but the last was re-executed from where the next one failed."""
+def lineage(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
+    """A run of a job, and those that it resumes: each but the last goes on where the next one has failed."""
     runs = [run]
     while runs[-1].is_resume_retry and (parent := instance.get_run_by_id(runs[-1].parent_run_id or "")):
         runs.append(parent)
     return runs
 
 
-def observed(ref: str) -> AssetObservation:
+def begun(ref: str) -> dg.AssetObservation:
     """That a run was started, for Dagster's log: who cancels it finds it there."""
-    return AssetObservation(asset_key(RunRef.parse(ref)), metadata={"ref": ref})
+    return dg.AssetObservation(asset_key(RunRef.parse(ref)), metadata={"ref": ref})
 
 
-def asset_key(ref: RunRef) -> AssetKey:
+def asset_key(ref: RunRef) -> dg.AssetKey:
     """What a flow makes, as an asset: the server, and the parts of the flow's name."""
-    return AssetKey([ref.connection, *ref.flow.split("/")])
+    return dg.AssetKey([ref.connection, *ref.flow.split("/")])
 
 
-@run_status_sensor(run_status=DagsterRunStatus.CANCELED)
-def cancel_remote_runs(context: RunStatusSensorContext, server: WorkflowServer) -> None:
-    """Cancel what a run that was terminated has started on the server."""
-    refs = [ref for run in lineage(context.instance, context.dagster_run) for ref in started(context.instance, run)]
+@dg.run_status_sensor(run_status=dg.DagsterRunStatus.CANCELED)
+def cancel_remote_runs(context: dg.RunStatusSensorContext, server: WorkflowServer) -> None:
+    """Cancel what a job's run has started on the server, when that was terminated."""
+    refs = {ref for run in lineage(context.instance, context.dagster_run) for ref in refs_of(context.instance, run)}
     with server.shared() as shared:
-        for ref in refs:
+        for ref in sorted(refs):
             if RunRef.parse(ref).connection == server.name:
-                outcome = shared.call(_cancel, ref)
-                context.log.info("Cancelling %s: %s", ref, outcome)
+                context.log.info("Cancelling %s: %s", ref, shared.call(_cancel, ref))
 
 
-def started(instance: DagsterInstance, run: DagsterRun) -> list[str]:
-    """The references of what a run has started."""
-    entries = instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_OBSERVATION)
+def refs_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    """The references of what a job's run has started."""
+    entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION)
     found = [entry.asset_observation.metadata.get("ref") for entry in entries if entry.asset_observation]
-    return [ref.text for ref in found if isinstance(ref, TextMetadataValue) and ref.text]
+    return [ref.text for ref in found if isinstance(ref, dg.TextMetadataValue) and ref.text]
 
 
 async def _cancel(client: AsyncClient, ref: str) -> str:
     return await client.attach(ref).cancel()
 
 
-@sensor(minimum_interval_seconds=30)
-def remote_runs(context: SensorEvaluationContext, server: WorkflowServer) -> SensorResult:
-    """Tell Dagster how the server's runs end, whoever starts them: one request a tick, for the newest LISTED runs.
+@dg.sensor(minimum_interval_seconds=30)
+def remote_runs(context: dg.SensorEvaluationContext, server: WorkflowServer) -> dg.SensorResult:
+    """Tell Dagster how the server's runs end, whoever started them, for one request a tick.
 
-    What a flow that succeeded has made is materialized; other ends are observed. What has ended before the first tick
+    What a flow that succeeded has made is materialized; other ends are observed. What had ended before the first tick
     is passed over.
     """
     with server.shared() as shared:
         runs = shared.call(_ended)
     known = json.loads(context.cursor) if context.cursor else list(runs)
-    events = [ended(run) for ref, run in reversed(runs.items()) if ref not in known]
-    return SensorResult(asset_events=events, cursor=json.dumps(list(runs)))
+    events = [ended(run) for ref, run in runs.items() if ref not in known]
+    return dg.SensorResult(asset_events=events, cursor=json.dumps(list(runs)))
 
 
 async def _ended(client: AsyncClient) -> dict[str, AsyncRun]:
     return {str(run.ref): run async for run in client.runs(state=ENDS, limit=LISTED)}
 
 
-def ended(run: AsyncRun) -> AssetMaterialization | AssetObservation:
+def ended(run: AsyncRun) -> dg.AssetMaterialization | dg.AssetObservation:
     """How a run ended, for the asset that its flow makes."""
-    event = AssetMaterialization if run.status.state is RunState.SUCCEEDED else AssetObservation
+    event = dg.AssetMaterialization if run.status.state is RunState.SUCCEEDED else dg.AssetObservation
     metadata = {"ref": str(run.ref), "state": str(run.status.state), "message": run.status.message or ""}
     return event(asset_key(run.ref), metadata=metadata)

@@ -13,12 +13,20 @@ from jobs import FLOW
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(autouse=True)
-def instance(tmp_path, monkeypatch):
-    """An instance that writes below `tmp_path`, as do those of the processes that a test starts."""
-    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\nrun_retries: {enabled: true}\n")
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parent)]))
+@pytest.fixture(scope="session")
+def home(tmp_path_factory) -> Path:
+    """Where Dagster keeps all it keeps."""
+    return tmp_path_factory.mktemp("dagster")
+
+
+@pytest.fixture(scope="session")
+def instance(home):
+    """An instance that writes there, as do those of the processes that a test starts."""
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    os.environ |= {
+        "DAGSTER_HOME": str(home),
+        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]),
+    }
     with DagsterInstance.get() as instance:
         yield instance
 

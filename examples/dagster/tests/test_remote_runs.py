@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from dagster import (
@@ -22,7 +21,10 @@ from dagster import (
 from conftest import HERE
 from flowrunner import RunState, RunStatus
 from flowrunner.simulator import Ask, Behaviour, JobState, Pause, Question
-from jobs import FLOW, execute, nightly, server
+from flowrunner.testing import assert_submitted
+from jobs import FLOW, execute, server
+from jobs import nightly as job
+from nightly import defs
 from remote_runs import cancel_remote_runs, remote_runs, server_failed
 
 REPORT = "5b0c1f4e-92d3-4d0a-8a61-7c1e5f2ab002"
@@ -37,7 +39,7 @@ def resume(instance, run_id):
 
 def executed_on_smart_flows(instance):
     """As `executed`; this vendor has runs that wait, and such as were interrupted."""
-    return nightly.execute_in_process(instance=instance, resources={"server": server("api_key")}, raise_on_error=False)
+    return job.execute_in_process(instance=instance, resources={"server": server("api_key")}, raise_on_error=False)
 
 
 def restarts(instance, result) -> int:
@@ -55,8 +57,9 @@ def until(condition):
 
 def begin(instance, **environment) -> tuple[subprocess.Popen, DagsterRun]:
     """The job in a process of its own, and its run."""
+    before = instance.get_runs_count()
     process = subprocess.Popen([sys.executable, "jobs.py"], cwd=HERE, env=os.environ | environment)
-    until(instance.get_runs_count)
+    until(lambda: instance.get_runs_count() > before)
     return process, instance.get_runs()[0]
 
 
@@ -67,6 +70,16 @@ def test_each_piece_of_work_has_its_run(start, instance):
         made = result.output_for_node("follow")
     assert {key: each["status"]["state"] for key, each in made.items()} == dict.fromkeys("abc", "succeeded")
     assert len(fme.books) == 3
+
+
+def test_the_example_of_the_how_to_runs(start, instance, monkeypatch):
+    """`nightly.py` needs an address and a token, and does what it says."""
+    fme = start("fme-flow")
+    monkeypatch.setenv("FME_URL", fme.base_url)
+    monkeypatch.setenv("FME_TOKEN", fme.token)
+    assert defs.resolve_job_def("nightly").execute_in_process(instance=instance).success
+    assert_submitted(fme, FLOW, {"THEMES": ["airports"]})
+    assert_submitted(fme, FLOW, {"THEMES": ["cenart"]})
 
 
 def test_a_retry_of_following_attaches_again(start, instance):
@@ -196,14 +209,14 @@ def test_one_sensor_follows_all_runs(start, instance):
     assert tick(instance, second.cursor).asset_events == []
 
 
-def test_no_secret_is_kept_in_the_open(start, instance, tmp_path, capfd):
+def test_no_secret_is_kept_in_the_open(start, instance, home, capfd):
     """Nothing that Dagster keeps or shows has the credential: events, logs, configuration, outputs."""
     fme = start()
     fme.respond_next("*/jobs", 401, {"message": f"bad token {fme.token}"}, method="POST")
     assert not execute(instance).success
     assert execute(instance).success
 
-    read = b"".join(each.read_bytes() for each in Path(tmp_path).rglob("*") if each.is_file())
+    read = b"".join(each.read_bytes() for each in home.rglob("*") if each.is_file())
     assert FLOW.encode() in read
     assert fme.token.encode() not in read
     assert fme.token not in "".join(capfd.readouterr())

@@ -4,6 +4,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +24,17 @@ from prefect.testing.utilities import prefect_test_harness
 from flowrunner.simulator import RealClock, Simulator
 from remote_runs import WorkflowServer
 
-SPEED = 20
+PATIENCE = 90
+
+
+def until(condition):
+    """What the condition gives, when it gives something."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    return pytest.fail("it did not come about")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,9 +50,9 @@ def start(tmp_path_factory):
     journal = str(tmp_path_factory.mktemp("start") / "journal.sqlite3")
     with ExitStack() as stack:
 
-        def start(vendor: str, block: str, quirks=None, **settings) -> Simulator:
-            clock = RealClock(speed=SPEED)
-            simulator = stack.enter_context(Simulator(vendor, clock=clock, engines=60, quirks=quirks))
+        def start(vendor: str, block: str, clock=None, **settings) -> Simulator:
+            clock = clock or RealClock(speed=20)
+            simulator = stack.enter_context(Simulator(vendor, clock=clock, engines=60))
             secrets = dict(simulator.settings)
             server = WorkflowServer(
                 backend=vendor,

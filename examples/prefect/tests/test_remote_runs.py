@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 from prefect import flow, unmapped
 from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 
-from conftest import SPEED
+from conftest import PATIENCE, until
 from flowrunner import RunFailed, RunRef, RunResult, RunState, RunStatus
-from flowrunner.simulator import Ask, Behaviour, Pause, Question
+from flowrunner.simulator import Ask, Behaviour, ManualClock, Pause, Question
+from flowrunner.testing import assert_submitted
+from nightly import nightly
 from remote_runs import follow, run, server_failed, submit
 
 FLOW = "Samples/austinDownload.fmw"
@@ -29,28 +32,35 @@ def outcome(server: str, remote_flow: str) -> dict:
     return asyncio.run(one(server, remote_flow))
 
 
-def looks_of(simulator) -> list[str]:
-    """The paths of the requests that ask how runs stand."""
-    asked = [each.path for each in simulator.requests if each.method == "GET" and "/jobs" in each.path]
-    return [path for path in asked if not path.endswith("/result")]
+@flow
+def many(pieces: list[str]) -> list[dict]:
+    """A run for each piece, each in tasks of its own."""
+    refs = submit.map(unmapped("many"), unmapped(FLOW), work=pieces)
+    return follow.map(unmapped("many"), refs).result()
 
 
-def test_fifty_mapped_tasks_share_one_follower(start):
-    """Fifty tasks look at their runs together: each by itself would take ten looks."""
-    fme = start("fme-flow-v4", "many", poll_min=0.5, poll_max=0.5)
-    fme.pool.script(FLOW, Behaviour(duration=5 * SPEED))
-
-    @flow
-    def many() -> list[dict]:
-        pieces = [f"piece {number}" for number in range(50)]
-        refs = submit.map(unmapped("many"), unmapped(FLOW), work=pieces)
-        return follow.map(unmapped("many"), refs).result()
-
-    assert [RunResult.from_dict(result).status.state for result in many()] == ["succeeded"] * 50
+def test_fifty_mapped_tasks_share_one_follower(start, caplog):
+    """While fifty tasks follow fifty runs, the server is asked for its list and for no run by itself."""
+    fme = start("fme-flow-v4", "many", clock=ManualClock())
+    with ThreadPoolExecutor() as pool:
+        ended = pool.submit(many, [str(number) for number in range(50)])
+        try:
+            until(lambda: caplog.text.count(" is running") == 50)  # all tasks follow
+            until(lambda: [each.path for each in fme.requests][-9:] == ["/fmeapiv4/jobs"] * 9)
+        finally:
+            fme.clock.advance(3600)  # all runs end
+        results = ended.result(PATIENCE)
+    assert [RunResult.from_dict(result).status.state for result in results] == ["succeeded"] * 50
     assert len(fme.books) == 50
-    looks = looks_of(fme)
-    assert "/fmeapiv4/jobs" in looks  # the list
-    assert len(looks) < 3 * 50
+
+
+def test_the_example_of_the_how_to_runs(start):
+    """`nightly.py` needs a block called prod, and does what it says."""
+    fme = start("fme-flow", "prod")
+    results = asyncio.run(nightly(["airports", "cenart"]))
+    assert [result["status"]["state"] for result in results] == ["succeeded"] * 2
+    assert_submitted(fme, FLOW, {"THEMES": ["airports"]})
+    assert_submitted(fme, FLOW, {"THEMES": ["cenart"]})
 
 
 def test_a_retry_of_the_flow_submits_nothing_again(start):

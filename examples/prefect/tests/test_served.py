@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,10 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelling, Scheduled, State
 
+from conftest import PATIENCE, until
 from flowrunner.simulator import Behaviour, JobState
 
 FLOW = "Samples/austinDownload.fmw"
-PATIENCE = 90
 HERE = Path(__file__).parent
 
 
@@ -61,16 +60,6 @@ def begin(server: str):
             return None
 
     return until(ask)
-
-
-def until(condition):
-    """What the condition gives, when it gives something."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    return pytest.fail("it did not come about")
 
 
 def state_of(flow_run) -> State:
