@@ -163,6 +163,7 @@ def test_a_status_becomes_json():
     """Enums become their values, times ISO 8601, the payload text; nothing else changes."""
     value = STATUS.to_dict()
     assert value == {
+        "version": 1,
         "state": "waiting", "vendor_status": "PAUSED", "recognized": True, "cause": "unspecified", "reason": "paused",
         "message": "ø", "progress": 0.5, "attempt": 1, "has_warnings": False, "queued_at": "2026-03-01T12:00:00+00:00",
         "started_at": None, "finished_at": None, "observed_at": "2026-03-01T12:00:00+00:00", "raw": '{"a": "\ufffd"}',
@@ -178,6 +179,7 @@ def test_a_result_becomes_json(cls):
     result = RunResult(REF, STATUS, {"n": [1]}, (artifact,), {"cpu": 1.5}, {"job": {"id": 42}})
     value = result.to_dict()
     assert value == {
+        "version": 1,
         "ref": str(REF),
         "status": STATUS.to_dict(),
         "outputs": {"n": [1]},

@@ -20,7 +20,7 @@ CONTRACT = [
     "ProtocolError", "TransportError", "SubmissionUncertain", "ContactLost", "WaitTimeout", "RunFailed",
     "RunCancelled", "RunLost", "InputRequired", "UnsupportedOperation", "Notice", "RemoteFile", "Reconciliation",
     "ReconcileOutcome",
-    "MapItem",
+    "MapItem", "share", "share_async", "SharedClient", "submission_key",
 ]  # fmt: skip
 
 TREE = ast.parse(Path(flowrunner.__file__).read_text(encoding="utf-8"))
@@ -98,6 +98,14 @@ def test_importing_is_light():
     assert {"flowrunner", "flowrunner.connecting", "flowrunner.enums"} == {
         name for name in loaded if name.startswith("flowrunner")
     }
+    assert loaded & HEAVY == set()
+
+
+def test_importing_what_an_engine_reads_often_is_light():
+    """An engine reads the files of its workflows again and again, in processes that share nothing."""
+    loaded = modules_after("from flowrunner import share, share_async, submission_key")
+    own = {"flowrunner", "flowrunner.connecting", "flowrunner.errors", "flowrunner.keys", "flowrunner.sharing"}
+    assert {name for name in loaded if name.startswith("flowrunner")} == own
     assert loaded & HEAVY == set()
 
 

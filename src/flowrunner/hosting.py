@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowrunner.errors import ClientClosed, InvalidRequest
@@ -31,8 +31,13 @@ class _Host:
     def __init__(self) -> None:
         self._pid = os.getpid()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="flowrunner hosts clients", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="flowrunner hosts clients", daemon=True)
         self._thread.start()
+
+    def _run(self) -> None:
+        while True:  # a function that exits ends its own call, and not the loop of all others
+            with suppress(SystemExit, KeyboardInterrupt):
+                self._loop.run_forever()
 
     def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
         """Have something done there.
@@ -131,7 +136,8 @@ class SharedClient:
         self._client: AsyncClient | None = client
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._client!r}>"
+        name = type(self).__name__
+        return f"<{name}, left>" if self._client is None else f"<{name} of {self._client!r}>"
 
     def call(
         self,

@@ -35,7 +35,8 @@ def restored(cls: type[T], given: Any) -> T:
     """
     _check_version(cls, given)
     try:
-        value: T = _READERS[cls](given, cls)
+        # The class has a default for the state; a status that was written without one says nothing.
+        value: T = _READERS[cls]({"state": None, **given}, cls)
     except BaseValidationError as error:
         problems = "; ".join(transform_error(error, format_exception=_problem))
     else:

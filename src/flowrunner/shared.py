@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary, WeakSet
@@ -13,6 +13,7 @@ from attrs import frozen
 
 from flowrunner.client import AsyncClient
 from flowrunner.connecting import opens
+from flowrunner.errors import InvalidRequest
 from flowrunner.models import seconds
 
 if TYPE_CHECKING:
@@ -24,12 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LentClient", "Target", "use"]
 
-LONGEST: Final = 1e9
-"""Seconds, for what is kept without end: a timer of the loop is what holds it."""
-
 _loops: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[_Shared]]] = WeakKeyDictionary()
-"""The clients of each loop. A client knows its loop, so whoever held it here would keep the loop, too: users hold it,
-and its keeper, which its loop holds."""
+"""The clients of each loop. A client knows its loop, and to hold it here would be to hold the loop for ever. Its users
+do; when there are none its keeper does, whose timer the loop holds."""
 
 
 @frozen
@@ -47,7 +45,11 @@ def use(target: Target, idle: float | timedelta) -> Iterator[AsyncClient]:
     Raises:
         InvalidRequest: `idle` is no duration.
     """
-    kept = min(seconds(idle), LONGEST)
+    kept = seconds(idle)
+    if kept == math.inf:
+        raise InvalidRequest(
+            "idle is the seconds for which nobody uses the client until it is closed: they have an end"
+        )
     shared = _shared(target)
     shared.enter()
     try:
@@ -82,9 +84,10 @@ class _Shared:
     def __init__(self, target: Target, others: WeakSet[_Shared]) -> None:
         self.target = target
         self.client = LentClient(target.connection, journal=opens(target.journal))
+        self._clock = self.client._clock  # noqa: SLF001 - that of the client, which tests exchange
         self._others = others
         self._users = 0
-        self._idle = 0.0
+        self._kept_until = math.inf
         self._news = asyncio.Event()
         # What whoever comes first has in its context concerns nobody else.
         self._keeper = asyncio.create_task(self._keep(), name="flowrunner keeps a client", context=Context())
@@ -92,21 +95,23 @@ class _Shared:
     def enter(self) -> None:
         """Somebody uses it."""
         self._users += 1
+        self._kept_until = math.inf
         self._news.set()
 
     def leave(self, idle: float) -> None:
         """Somebody does so no more; without others it is closed in so many seconds."""
         self._users -= 1
-        self._idle = idle
-        self._news.set()
+        if not self._users:
+            self._kept_until = self._clock.monotonic() + idle
+            self._news.set()
 
     async def _keep(self) -> None:
         """Close it when nobody has come for long enough, or when the loop is shut down, which cancels this."""
         try:
-            while self._news.is_set():
-                self._news.clear()
-                rest = math.inf if self._users else self._idle
-                await self.client._clock.arest(rest, self._news)  # noqa: SLF001 - the time that the client has
+            with suppress(asyncio.CancelledError):
+                while (rest := self._kept_until - self._clock.monotonic()) > 0:
+                    self._news.clear()
+                    await self._clock.arest(rest, self._news)
         finally:
             self._others.discard(self)
-            await self.client.end()
+        await self.client.end()

@@ -131,7 +131,7 @@ def test_wait_with_json_prints_one_object(cli):
     ended = cli("run", "sim", FLOW, "--wait", "--json")
 
     assert (ended.code, ended.record["status"]["state"]) == (0, "succeeded")
-    assert {"ref", "id", "flow", "status", "outputs", "artifacts", "metrics", "raw"} == ended.record.keys()
+    assert {"version", "ref", "id", "flow", "status", "outputs", "artifacts", "metrics", "raw"} == ended.record.keys()
     assert f"Started {ended.record['ref']}" == ended.stderr.splitlines()[0]
 
 

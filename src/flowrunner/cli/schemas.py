@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowrunner.cli.checks import Level
 from flowrunner.config.sources import Origin
 from flowrunner.enums import CancelOutcome, Cause, ReconcileOutcome, RunState, WaitReason
+from flowrunner.models import JSON_VERSION
 from flowrunner.registry import OfferState
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _NUMBER_OR_NULL: Final = _or_null({"type": "number"})
 _TRUTH: Final[Schema] = {"type": "boolean"}
 _TEXTS: Final[Schema] = {"type": "array", "items": _TEXT}
 _TEXTS_OR_NULL: Final = _or_null(_TEXTS)
+_VERSION: Final[Schema] = {"const": JSON_VERSION}
 _STATUS: Final[Schema] = {"$ref": "#/$defs/status"}
 
 _RUN: Final = {"ref": _TEXT, "id": _TEXT_OR_NULL, "flow": _TEXT_OR_NULL, "status": _STATUS}
@@ -50,6 +52,7 @@ _ERROR: Final = {"error": _TEXT, "message": _TEXT, "exit_code": _WHOLE}
 
 _DEFINITIONS: Final[Mapping[str, Schema]] = {
     "status": _object({
+        "version": _VERSION,
         "state": _words(RunState),
         "vendor_status": _TEXT_OR_NULL,
         "recognized": _TRUTH,
@@ -75,6 +78,7 @@ _DEFINITIONS: Final[Mapping[str, Schema]] = {
     }),
     "result": _object(
         {
+            "version": _VERSION,
             **_RUN,
             "outputs": {"type": "object"},
             "artifacts": {"type": "array", "items": {"$ref": "#/$defs/artifact"}},

@@ -10,6 +10,7 @@ import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_type_hints
 
@@ -69,6 +70,12 @@ def declared(cls: type[Settings]) -> Mapping[str, Setting]:
         NameError: an annotation names what its module does not have when it runs; or `TypeError`, `AttributeError`,
             `SyntaxError` for an annotation that is no type.
     """
+    return _declared(cls)  # type: ignore[arg-type] # a class can be hashed, whatever its instances can
+
+
+@cache
+def _declared(cls: type[Settings]) -> Mapping[str, Setting]:
+    # Evaluating annotations takes as long as all else about a connection, and a thousand tasks may share one at once.
     hints = get_type_hints(cls, localns=_UNIMPORTED)
     found = {}
     for attribute in fields(cls):
