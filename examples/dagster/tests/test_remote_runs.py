@@ -124,6 +124,16 @@ def test_a_run_that_the_server_failed_is_run_again(start, instance):
     assert len(flows.books) == 3
 
 
+def test_a_submission_whose_answer_got_lost_is_not_repeated(start, instance):
+    """Nobody knows whether a run was started: no op tries again, nor does a job that is resumed."""
+    fme = start()
+    fme.cut_next("reset_after", "*/jobs", method="POST")
+    result = execute(instance)
+    assert not resume(instance, result.run_id).success
+    assert restarts(instance, result) == 0
+    assert len(fme.books) == 1
+
+
 @pytest.mark.parametrize(
     ("status", "again"),
     [

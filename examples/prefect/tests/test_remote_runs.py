@@ -11,7 +11,7 @@ from prefect import flow, unmapped
 from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 
 from conftest import PATIENCE, until
-from flowrunner import RunFailed, RunRef, RunResult, RunState, RunStatus
+from flowrunner import RunFailed, RunRef, RunResult, RunState, RunStatus, SubmissionUncertain
 from flowrunner.simulator import Ask, Behaviour, ManualClock, Pause, Question
 from flowrunner.testing import assert_submitted
 from nightly import nightly
@@ -123,6 +123,15 @@ def test_a_run_that_the_server_failed_is_run_again(start):
     result = outcome("stopped", REPORT)
     assert [each.id for each in flows.books][1] == RunRef.parse(result["ref"]).id
     assert len(flows.books) == 2
+
+
+def test_a_submission_whose_answer_got_lost_is_not_repeated(start):
+    """Nobody knows whether a run was started: no task tries again, nor does the flow's retry."""
+    fme = start("fme-flow-v4", "cut")
+    fme.cut_next("reset_after", "*/jobs", method="POST")
+    with pytest.raises(SubmissionUncertain):
+        asyncio.run(one.with_options(retries=1)("cut", FLOW))
+    assert len(fme.books) == 1
 
 
 @pytest.mark.parametrize(
