@@ -170,7 +170,7 @@ def remote_runs(context: dg.SensorEvaluationContext, server: WorkflowServer) -> 
     with server.shared() as shared:
         runs = shared.call(_ended)
     known = json.loads(context.cursor) if context.cursor else list(runs)
-    events = [ended(run) for ref, run in runs.items() if ref not in known]
+    events = [ended(run) for ref, run in reversed(runs.items()) if ref not in known]
     return dg.SensorResult(asset_events=events, cursor=json.dumps(list(runs)))
 
 
