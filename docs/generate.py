@@ -10,6 +10,7 @@ import inspect
 import json
 import re
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -263,6 +264,11 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
+def example(path: str) -> str:
+    """A module below `examples`, which its own tests run: not this page's."""
+    return f"<!-- skip: next -->\n```python\n{(DOCS.parent / 'examples' / path).read_text(encoding='utf-8')}```"
+
+
 PARTS = {
     "spans": spans,
     "instruments": instruments,
@@ -280,6 +286,10 @@ PARTS = {
     "simulator_runs": simulator_runs,
     "simulator_flows": simulator_flows,
     "simulator_quirks": simulator_quirks,
+    "prefect_flow": partial(example, "prefect/nightly.py"),
+    "prefect_module": partial(example, "prefect/remote_runs.py"),
+    "dagster_job": partial(example, "dagster/nightly.py"),
+    "dagster_module": partial(example, "dagster/remote_runs.py"),
 }
 
 
