@@ -25,7 +25,7 @@ import tracemalloc
 from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from importlib.util import find_spec
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -670,12 +670,14 @@ def main() -> None:
     parser.add_argument("--only", metavar="WORD", default="", help="only the groups whose name has the word")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the rows here, too")
     options = parser.parse_args()
+    groups = measures(is_quick=options.quick)
+    chosen = [measure for name, measure in groups.items() if options.only in name]
+    if not chosen:
+        parser.error(f"no group has {options.only!r} in its name; there are {', '.join(groups)}")
     rows = []
-    for name, measure in measures(is_quick=options.quick).items():
-        if options.only in name:
-            for line in measure():
-                print(shown(line), flush=True)
-                rows.append({**asdict(line), "is_reached": line.is_reached})
+    for line in chain.from_iterable(measure() for measure in chosen):
+        print(shown(line), flush=True)
+        rows.append({**asdict(line), "is_reached": line.is_reached})
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

@@ -15,6 +15,7 @@ from unittest.mock import patch
 import httpx
 import pytest
 import stamina
+from attrs import evolve
 from hypothesis import HealthCheck, settings
 
 from flowrunner.testing.blocking import Blocking
@@ -235,6 +236,8 @@ def open_client(mode, clock, connected, no_backoff):
         if which == "sync":
             opened.append(Client(connection, on_event=on_event, clock=clock, journal=opens))
             return opened[-1]
+        if which == "aiohttp":
+            connection = evolve(connection, settings=evolve(connection.settings, transport=which))
         runner = asyncio.Runner()
         client = Blocking(runner, AsyncClient(connection, on_event=on_event, clock=clock, journal=opens))
         opened.extend((runner, client))

@@ -1,15 +1,16 @@
 """aiohttp in the place of httpx: whatever happens, the program and the vendor see the same."""
 
 import asyncio
+import contextlib
 import ssl
 import sys
+from functools import partial
 
-import httpx
 import pytest
 
 import flowrunner
 from flowrunner.errors import ConfigError, SubmissionUncertain
-from flowrunner.http.over_aiohttp import Connection, _translated
+from flowrunner.http.over_aiohttp import Connection
 from flowrunner.retries import Failure
 from flowrunner.simulator import Behaviour, Fault, Faults, Simulator
 from serving import certificate, serving
@@ -57,9 +58,9 @@ async def submitted(client):
         return type(error).__name__, getattr(error.__cause__ or error, "failure", None)
 
 
-async def looked(client):
+async def looked(client, run_id="1"):
     """A look at a run."""
-    run = client.attach(flowrunner.RunRef(client.name, client.backend, FLOW, "1"))
+    run = client.attach(flowrunner.RunRef(client.name, client.backend, FLOW, run_id))
     try:
         return (await run.refresh()).state
     except flowrunner.FlowrunnerError as error:
@@ -106,6 +107,48 @@ def test_a_submission_whose_answer_never_came_is_sent_once(fme):
     asyncio.run(main())
     fme.faults = Faults(())
     assert len(fme.books) == before + 1
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_what_breaks_is_not_sent_again_below(transport, kind, method):
+    """Neither a look nor a cancellation: whether to is for the table of retries, which never repeats the latter."""
+    with Simulator("fme-flow-v3") as simulator:
+        simulator.pool.script(FLOW, Behaviour(duration=1000.0))
+
+        async def act(client):
+            run = await client.submit(FLOW)
+            simulator.faults = Faults((Fault(kind, method=method, times=1),))
+            simulator.requests.clear()
+            with contextlib.suppress(flowrunner.FlowrunnerError):
+                await (run.refresh() if method == "GET" else run.cancel())
+
+        attempt(simulator, transport, act, backend="fme-flow-v3")
+        assert len(simulator.requests.matching("*/jobs/*", method=method)) == 1
+
+
+def test_a_proxy_that_says_nothing(transport):
+    """It is not waited for without end."""
+
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        proxy = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        settings = {"backend": "fme-flow-v4", "base_url": "https://a.example", "proxy": proxy, "token": "t-t-t-t"}
+        async with (
+            server,
+            asyncio.timeout(20),
+            flowrunner.connect_async(**settings, transport=transport, timeout=0.2, retries=0) as client,
+        ):
+            return await looked(client)
+
+    assert asyncio.run(main()) in [
+        ("TransportError", Failure.CONNECT_TIMEOUT),
+        ("TransportError", Failure.READ_TIMEOUT),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -162,12 +205,13 @@ def test_a_certificate_that_is_not_trusted(tmp_path, transport):
 
 
 def test_the_vendor_sees_the_same(fme):
-    """Method, path, query, headers and body, of a look and of a submission."""
+    """Method, path as it is encoded, query, headers and body, of looks and of a submission."""
     seen = {}
     for transport in TRANSPORTS:
         fme.requests.clear()
         attempt(fme, transport, submitted)
         attempt(fme, transport, looked)
+        attempt(fme, transport, partial(looked, run_id="a/b;c=d&e+f %3B ø"))
         seen[transport] = [
             (
                 each.method,
@@ -321,9 +365,3 @@ def test_a_proxy_that_aiohttp_does_not_speak_to():
     """It is refused, not gone around."""
     with pytest.raises(ValueError, match="no way over a socks5 proxy"):
         Connection(verify=ssl.create_default_context(), proxy="socks5://127.0.0.1:1")
-
-
-def test_what_httpx_says_by_itself_is_left_as_it_is():
-    """There is nothing beneath it that would say more."""
-    with pytest.raises(httpx.UnsupportedProtocol), _translated():
-        raise httpx.UnsupportedProtocol("ftp")

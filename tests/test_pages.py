@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flowrunner import pages
 from flowrunner.answers import MAX_DEPTH, json_of
+from flowrunner.backend import Sighting
 from flowrunner.errors import ProtocolError
 from flowrunner.plans import Response
 
@@ -255,3 +256,25 @@ def test_both_decoders_read_the_same(text, place, damage):
     body = text.encode("utf-8", "surrogatepass")
     slow, fast = both(body[:place] + damage + body[place:])
     assert slow == fast
+
+
+# The runs of a page
+
+
+def test_runs_are_made_when_they_are_looked_at():
+    """By place, by slice and one after the other, as of any sequence; and none before."""
+    made = []
+
+    def see(place, glance):
+        made.append(place)
+        return Sighting(glance, None, read=str, place=place)
+
+    page = pages.Sightings(["a", "b", "c"], see)
+    assert (len(page), made) == (3, [])
+    assert (page[-1].id, [each.id for each in page[:2]], made) == ("c", ["a", "b"], [2, 0, 1])
+    each = iter(page)
+    assert (next(each).id, made[3:]) == ("a", [0])
+    assert [rest.id for rest in each] == ["b", "c"]
+    with pytest.raises(IndexError):
+        page[3]
+    assert not pages.Sightings([], see)

@@ -57,6 +57,12 @@ def clock(manual, clock_of):
     return clock_of(manual)
 
 
+@pytest.fixture(params=["sync", "async", "aiohttp"])
+def mode(request):
+    """Which of the clients, over what."""
+    return request.param
+
+
 @pytest.fixture(params=SERVERS)
 def backend(request):
     """Which backend."""
@@ -495,8 +501,9 @@ class Pipe:
 
 
 @pytest.mark.parametrize("backend", ["fme-flow-v3", "fme-flow-v4"])
-def test_one_piece_at_a_time_is_in_memory(open_client, backend, large, tmp_path):
-    """Of a file of any size about one piece is in memory, on its way there and back."""
+def test_one_piece_at_a_time_is_in_memory(open_client, mode, backend, large, tmp_path):
+    """Of a file of any size about one piece is in memory, on its way there and back; aiohttp buffers one more."""
+    most = (5 if mode == "aiohttp" else 4) * CHUNK
     with Pipe() as pipe:
         client = open_client(backend=backend, base_url=pipe.base_url, clock=SystemClock())
         client.upload(tmp_path / "large.bin", name="first")  # what is loaded and made at the first request stays
@@ -507,8 +514,8 @@ def test_one_piece_at_a_time_is_in_memory(open_client, backend, large, tmp_path)
         client.close()
 
     assert pipe.received >= 2 * SIZE
-    assert sending.bytes < 4 * CHUNK
-    assert receiving.bytes < 4 * CHUNK
+    assert sending.bytes < most
+    assert receiving.bytes < most
     assert (tmp_path / "back.bin").stat().st_size == SIZE
 
 

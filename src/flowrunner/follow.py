@@ -269,16 +269,15 @@ class Round:
 
     def is_complete(self) -> bool:
         """Whether it has shown all of them."""
-        while self._shown < len(self.expected) and self._is_shown(self.expected[self._shown]):
-            self._shown += 1
-        return self._shown == len(self.expected)
-
-    def _is_shown(self, followed: Followed) -> bool:
-        return followed.looked_at >= self.began or followed.waits is None
+        expected, began, shown = self.expected, self.began, self._shown
+        while shown < len(expected) and (expected[shown].looked_at >= began or expected[shown].waits is None):
+            shown += 1
+        self._shown = shown
+        return shown == len(expected)
 
     def missing(self) -> list[Followed]:
         """Those that it has not shown."""
-        return [each for each in self.expected if not self._is_shown(each)]
+        return [each for each in self.expected if each.looked_at < self.began and each.waits is not None]
 
 
 Job: TypeAlias = Look | Round
@@ -724,21 +723,12 @@ class Schedule:
                 followed = runs.get(sighting.id)
                 if followed is None:
                     continue
-                if not self._see(followed, sighting, glimpse):
+                if not _is_as_known(followed, sighting, glimpse):
                     news.append((followed, sighting))
                 if twins:
                     found = twins.get(sighting.id, ())
-                    news += [(twin, sighting) for twin in found if not self._see(twin, sighting, glimpse)]
+                    news += [(twin, sighting) for twin in found if not _is_as_known(twin, sighting, glimpse)]
         return news
-
-    def _see(self, followed: Followed, sighting: Sighting, glimpse: Glimpse) -> bool:
-        """Whether it says what is known already."""
-        followed.looked_at = glimpse.asked_at
-        if followed.missed:
-            if followed.is_alone:
-                followed.due = None
-            followed.missed = 0
-        return followed.record.is_as_known(sighting, glimpse)
 
     def rounded(self, this: Round, now: float) -> bool:
         """A round is over.
@@ -828,6 +818,16 @@ class Schedule:
 def _at_most(remaining: float) -> float | None:
     """Seconds a look may take, for somebody who waits for so many more."""
     return None if remaining == ENDLESS else max(remaining, 0.0) + GRACE
+
+
+def _is_as_known(followed: Followed, sighting: Sighting, glimpse: Glimpse) -> bool:
+    """Whether a page says of a run what is known; it has been looked at, either way."""
+    followed.looked_at = glimpse.asked_at
+    if followed.missed:
+        if followed.is_alone:
+            followed.due = None
+        followed.missed = 0
+    return followed.record.is_as_known(sighting, glimpse)
 
 
 def _forget_errors(*runs: Followed) -> None:

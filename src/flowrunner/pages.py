@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from attrs import field, frozen
 
@@ -26,9 +28,12 @@ from flowrunner.plans import Response
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Glimpsed", "glimpse"]
+    from flowrunner.backend import Sighting
+
+__all__ = ["Glimpsed", "Sightings", "glimpse"]
 
 F = TypeVar("F")
+G = TypeVar("G")
 
 
 @frozen
@@ -45,6 +50,35 @@ class Glimpsed(Generic[F]):
     def item(self, index: int) -> Response:
         """An item as a whole, by its place, as if it had been answered alone."""
         return Response(200, {}, self._raw(index))
+
+
+class Sightings(Sequence["Sighting"], Generic[G]):
+    """The runs of a page, each made when it is looked at: most are looked at once, and none is kept.
+
+    Args:
+        glances: of each.
+        see: makes a run of its place in the page and its glance.
+    """
+
+    def __init__(self, glances: list[G], see: Callable[[int, G], Sighting]) -> None:
+        self._glances = glances
+        self._see = see
+
+    def __len__(self) -> int:
+        return len(self._glances)
+
+    @overload
+    def __getitem__(self, index: int) -> Sighting: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sighting]: ...
+    def __getitem__(self, index: int | slice) -> Sighting | Sequence[Sighting]:
+        places = range(len(self))[index]
+        if isinstance(places, int):
+            return self._see(places, self._glances[places])
+        return [self._see(place, self._glances[place]) for place in places]
+
+    def __iter__(self) -> Iterator[Sighting]:
+        return map(self._see, count(), self._glances)
 
 
 def glimpse(response: Response, form: type[F], *, key: str | None = None) -> Glimpsed[F]:

@@ -81,13 +81,14 @@ from flowrunner.errors import (
     UnsupportedOption,
 )
 from flowrunner.models import FlowInfo, FlowSpec, Health, ParameterKind
+from flowrunner.pages import Sightings
 from flowrunner.plans import Page, Request, path, send
 from flowrunner.retries import RequestKind
 from flowrunner.secret import MASK
 from flowrunner.states import Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from flowrunner.backend import Submission, Upload
@@ -184,9 +185,6 @@ class ResultGlance:
 
     status: str | None = None
     statusMessage: str | None = None
-
-
-NO_RESULT: Final = ResultGlance()
 
 
 @define
@@ -539,16 +537,20 @@ class FmeFlowV3(Backend):
         address = API + path("transformations", "jobs", "completed" if ended else "active")
         response = yield from send(Request("GET", address, query=_list_query(RunQuery(), offset)))
         page = glimpse_jobs(response, Glances)
-        return Page(tuple(self._sightings(page, zone, remark)), offset_after(page.seen, offset))
+        return Page(Sightings(page.seen.items, self._sees(page, zone, remark)), offset_after(page.seen, offset))
 
-    def _sightings(self, page: Glimpsed[Glances], zone: tzinfo, remark: str | None) -> Iterator[Sighting]:
+    def _sees(self, page: Glimpsed[Glances], zone: tzinfo, remark: str | None) -> Callable[[int, Glance], Sighting]:
         word_of = cache(self._word)  # of a thousand jobs few stand otherwise than the others
         job_in = partial(self._job_in, page, zone, remark)
-        for place, each in enumerate(page.seen.items):
-            result = each.result or NO_RESULT
-            word, _ = word_of(each.status or None, result.status or None)
-            message = result.statusMessage or each.statusMessage or None
-            yield Sighting(str(each.id), word, message, read=job_in, place=place)
+
+        def see(place: int, job: Glance) -> Sighting:
+            word, message = job.status or None, job.statusMessage or None
+            if job.result is not None:
+                word, _ = word_of(word, job.result.status or None)
+                message = job.result.statusMessage or message
+            return Sighting(str(job.id), word, message, read=job_in, place=place)
+
+        return see
 
     def _job_in(self, page: Glimpsed[Glances], zone: tzinfo, remark: str | None, place: int) -> Observation:
         item = page.item(place)

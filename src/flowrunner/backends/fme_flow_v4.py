@@ -77,12 +77,13 @@ from flowrunner.errors import (
     UnsupportedOption,
 )
 from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health
+from flowrunner.pages import Sightings
 from flowrunner.plans import Page, Request, path, send
 from flowrunner.retries import RequestKind
 from flowrunner.states import Observation, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from flowrunner.backend import Submission, Upload
@@ -454,12 +455,9 @@ class FmeFlowV4(Backend):
         group = list((COMPLETED if ended else ACTIVE).values())
         response = yield from send(Request("GET", API + path("jobs"), query=_list_query(group, RunQuery(), offset)))
         page = glimpse_jobs(response, Glances)
-        job_in = partial(_job_in, page)
-        sightings = [
-            Sighting(str(each.id), each.status or None, each.statusMessage or None, read=job_in, place=place)
-            for place, each in enumerate(page.seen.items)
-        ]
-        return Page(tuple(sightings), offset_after(page.seen, offset))
+        return Page(
+            Sightings(page.seen.items, partial(_sighting, partial(_job_in, page))), offset_after(page.seen, offset)
+        )
 
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
         """`GET /workspaces`."""
@@ -673,6 +671,10 @@ def _listed(item: Any) -> Listed:
     job_id, job = read_item(item, JobId), read_item(item, Job)
     observation = _observation(job, json.dumps(item).encode())
     return Listed(str(job_id.id), observation.flow or "", observation)
+
+
+def _sighting(job_in: Callable[[int], Observation], place: int, job: Glance) -> Sighting:
+    return Sighting(str(job.id), job.status or None, job.statusMessage or None, read=job_in, place=place)
 
 
 def _job_in(page: Glimpsed[Glances], place: int) -> Observation:
