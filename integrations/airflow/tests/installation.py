@@ -87,8 +87,12 @@ class Installation:
         self._client.headers["authorization"] = f"Bearer {token}"
 
     def ask(self, method, path, **arguments):
-        """What the API answers."""
-        answer = self._client.request(method, f"/api/v2{path}", **arguments)
+        """What the API answers. It fails where SQLite is busy, and is asked again then, as a person would do it."""
+        for _ in range(20):
+            answer = self._client.request(method, f"/api/v2{path}", **arguments)
+            if answer.status_code < 500:
+                break
+            time.sleep(0.5)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
         return answer.json() if answer.content else None
 
