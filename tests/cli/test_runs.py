@@ -78,6 +78,14 @@ def test_runs_are_chosen_by_state_and_flow(cli, simulator):
     assert cli("runs", "sim", "--state", "broken").code == 2
 
 
+def test_runs_of_a_flow_that_is_not_there(cli, serve):
+    """Exit code 9, where the vendor says so; FME lists none."""
+    serve("smart-flows")
+    ended = cli("runs", "smart-flows", "--flow", "Nightly summary", "--json")
+    assert (ended.code, ended.record["error"]) == (9, "FlowNotFound")
+    assert cli("runs", "sim", "--flow", "Demo/other.fmw").code == 0
+
+
 def test_a_limit_says_whether_there_are_more(cli, simulator):
     """On stderr; 20 if none is given."""
     for _ in range(21):
