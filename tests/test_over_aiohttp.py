@@ -1,7 +1,9 @@
 """aiohttp in the place of httpx: whatever happens, the program and the vendor see the same."""
 
 import asyncio
+import base64
 import contextlib
+import gzip
 import ssl
 import sys
 from functools import partial
@@ -9,8 +11,9 @@ from functools import partial
 import pytest
 
 import flowrunner
-from flowrunner.errors import ConfigError, SubmissionUncertain
+from flowrunner.errors import ConfigError, SubmissionUncertain, TransportError
 from flowrunner.http.over_aiohttp import Connection
+from flowrunner.plans import Request
 from flowrunner.retries import Failure
 from flowrunner.simulator import Behaviour, Fault, Faults, Simulator
 from serving import certificate, serving
@@ -238,6 +241,75 @@ def test_files_both_ways(fme, tmp_path, transport):
     assert attempt(fme, transport, there_and_back) == source.read_bytes()
 
 
+def test_a_file_that_cannot_be_read(fme, tmp_path, transport):
+    """That is the caller's error, and no failure of the way."""
+    source = tmp_path / "source.bin"
+    source.write_bytes(bytes(1_000_000))
+
+    def refuse(*_):
+        raise ZeroDivisionError
+
+    async def upload(client):
+        with pytest.raises(ZeroDivisionError):
+            await client.upload(source, progress=refuse)
+
+    attempt(fme, transport, upload)
+
+
+def test_a_body_goes_out_and_comes_back_as_it_is(transport):
+    """No type is made up for it, and an answer that was packed all the same is unpacked once."""
+    packed = {"content-encoding": "gzip"}
+
+    async def main(address):
+        async with flowrunner.connect_async(**settings_of(address, transport)) as client:
+            return await client._session.send(Request("POST", "/x", content=b"\x00"))
+
+    with serving(lambda _: (200, packed, gzip.compress(b'{"a": 1}'))) as server:
+        assert asyncio.run(main(server.url)).content == b'{"a": 1}'
+    ((_, _, headers, body, _),) = server.seen
+    assert body == b"\x00"
+    assert "content-type" not in {name.lower() for name in headers}
+
+
+def settings_of(address, transport, **more):
+    """The settings of a connection."""
+    return {"backend": "fme-flow-v4", "token": "t-t-t-t", "base_url": address, "transport": transport, **more}
+
+
+@pytest.mark.parametrize("address", ["https://a.example", "http://a.example"])
+@pytest.mark.parametrize("status", [200, 407])
+def test_a_proxy_that_wants_a_password(transport, address, status):
+    """Is given it, and no error shows it. What is encrypted for the vendor is asked for in a tunnel."""
+    heads = []
+
+    async def answer(reader, writer):
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 %d Whatever\r\nContent-Length: 0\r\n\r\n" % status)
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        proxy = f"http://ada:love%3Al%C3%A4ce@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        settings = settings_of(address, transport, proxy=proxy, retries=0, allow_insecure=True)
+        async with server, flowrunner.connect_async(**settings) as client:
+            try:
+                return (await client._session.send(Request("GET", "/x"))).status
+            except TransportError as error:
+                return error
+
+    ended = asyncio.run(main())
+    password = base64.b64encode("ada:love:läce".encode())
+    assert b"\r\nproxy-authorization: basic " + password.lower() + b"\r\n" in heads[0].lower()
+    if address.startswith("https"):
+        assert heads[0].startswith(b"CONNECT a.example:443 ")
+        assert b"t-t-t-t" not in heads[0]
+        assert (ended.failure is Failure.PROXY) is (status == 407)
+        assert "love" not in str(ended)
+    else:
+        assert heads[0].startswith(b"GET http://a.example/x ")
+        assert ended == status
+
+
 def test_no_cookies_and_no_redirects(transport):
     """A cookie that is set is not sent back, and where an answer points to is not asked."""
     heads = []
@@ -250,7 +322,7 @@ def test_no_cookies_and_no_redirects(transport):
 
     async def main():
         server = await asyncio.start_server(_quietly(answer), "127.0.0.1", 0)
-        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        address = f"http://localhost:{server.sockets[0].getsockname()[1]}"  # cookies of a number are kept by nobody
         settings = {"backend": "fme-flow-v4", "base_url": address, "token": "t-t-t-t", "transport": transport}
         async with flowrunner.connect_async(**settings) as client:
             await looked(client)

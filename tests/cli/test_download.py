@@ -275,8 +275,9 @@ def test_a_vendor_without_files_says_so(cli, serve):
     simulator = serve("invision")
     ref = cli("run", "invision", str(DataFlowId.IMPORT_SALES)).stdout.strip()
     asked = len(simulator.requests)
-    ended = cli("download", ref)
+    ended = cli("download", ref, "--json")
     assert (ended.code, "it lacks ARTIFACTS" in ended.stderr, len(simulator.requests)) == (2, True, asked)
+    assert ended.record["ref"] == ref
 
 
 @pytest.mark.parametrize("there", ["file", "folder"])

@@ -31,6 +31,13 @@ def described(cli, *words, **env):
     return {name: fields for name, *fields in (line.split("\t") for line in lines)}
 
 
+@pytest.mark.parametrize("words", [("flows", "sim"), ("describe", "sim", FLOW)])
+def test_looking_makes_no_journal(cli, tmp_path, words):
+    """Nothing is submitted."""
+    assert cli(*words).code == 0
+    assert not (tmp_path / "state").exists()
+
+
 # --- flows
 
 
@@ -175,6 +182,7 @@ def test_the_command_below_runs_the_flow(cli, config):
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("  flowrunner run")]
 
     assert "-p MAXY=42 -p THEMES=airports" in line
+    assert line.endswith(f" --config {config}")
     assert "COORDSYS" not in line
     assert cli(*shlex.split(line)[1:]).code == 0
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flowrunner import InvalidRequest, RunNotFound, RunState, RunStatus
+from flowrunner import InvalidRequest, RunNotFound, RunState, RunStatus, VendorError
 from flowrunner.cli import logs
 from flowrunner.cli.output import Output
 from flowrunner.client import Run
@@ -252,6 +252,45 @@ class Gone(Played):
         """The look."""
         self.status = RunStatus(state=RunState.LOST)
         return ()
+
+
+class Flaky(Played):
+    """A run whose log takes three seconds to read, and some looks into it fail; it pauses on a clock of its own."""
+
+    def __init__(self, *looks, clock):
+        super().__init__(*looks)
+        self.clock, self.pauses = clock, []
+        settings = SimpleNamespace(contact_budget=40, poll_min=0)
+        self._client = SimpleNamespace(_connection=SimpleNamespace(settings=settings))
+
+    def logs(self):
+        """The next look."""
+        self.clock.now += 3
+        if not (look := self.read.pop(0)):
+            raise VendorError("broken")
+        return iter(look)
+
+    def watch(self, pause):
+        """Pause."""
+        self.pauses.append(pause)
+        self.clock.now += pause
+        if not self.read[1:]:
+            self.status = RunStatus(state=RunState.SUCCEEDED)
+        return ()
+
+
+def test_a_long_log_is_read_less_often(monkeypatch):
+    """Reading takes a tenth of the time at most. A look that succeeds ends a time without contact."""
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(logs, "time", clock)
+    run = Flaky("a", "", "ab", "", "abc", clock=clock)
+    logs._follow(run, logs._Log(run, Output()))
+    assert run.pauses == [30.0] * 4
+
+    gone = Flaky("a", "", "", "", "abc", clock=clock)
+    with pytest.raises(VendorError):
+        logs._follow(gone, logs._Log(gone, Output()))
 
 
 @pytest.mark.usefixtures("_often")

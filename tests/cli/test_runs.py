@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 
 from flowrunner import RunState, RunStatus
-from flowrunner.cli.runs import _took
+from flowrunner.cli.runs import _run_cells, _took
 from flowrunner.simulator import Behaviour, DataFlowId, SmartFlowId
 
 FLOW = "Demo/work.fmw"
@@ -77,6 +78,14 @@ def test_runs_are_chosen_by_state_and_flow(cli, simulator):
     assert cli("runs", "sim", "--state", "broken").code == 2
 
 
+def test_runs_of_a_flow_that_is_not_there(cli, serve):
+    """Exit code 9, where the vendor says so; FME lists none."""
+    serve("smart-flows")
+    ended = cli("runs", "smart-flows", "--flow", "Nightly summary", "--json")
+    assert (ended.code, ended.record["error"]) == (9, "FlowNotFound")
+    assert cli("runs", "sim", "--flow", "Demo/other.fmw").code == 0
+
+
 def test_a_limit_says_whether_there_are_more(cli, simulator):
     """On stderr; 20 if none is given."""
     for _ in range(21):
@@ -126,6 +135,30 @@ def test_what_a_run_waits_for_is_told(cli, serve):
     cli("wait", "smart-flows", rows(cli("runs", "smart-flows"))[0][1])
     shown = cli("runs", "smart-flows", "--state", "waiting", **TERMINAL, COLUMNS="200").stdout
     assert "waiting (user_input)" in shown
+
+
+@pytest.mark.parametrize("columns", [60, 70, 80])
+def test_an_id_is_whole_however_narrow_the_terminal(cli, serve, columns):
+    """Somebody copies it, and what is cut of it finds another run, or none."""
+    serve("smart-flows").pool.submit(str(SmartFlowId.ASKS_ONCE))
+    run_id = rows(cli("runs", "smart-flows"))[0][1]
+    cli("wait", "smart-flows", run_id)
+    assert run_id in cli("runs", "smart-flows", **TERMINAL, COLUMNS=str(columns)).stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        (RunStatus(), ""),
+        (RunStatus(queued_at=NOON, started_at=NOON.replace(minute=5)), "2025-01-01 12:00"),
+        (RunStatus(started_at=NOON), "2025-01-01 12:00"),
+        (RunStatus(queued_at=NOON.astimezone(timezone(timedelta(hours=2)))), "2025-01-01 12:00"),
+    ],
+)
+def test_when_a_run_was_queued(status, shown):
+    """To the minute, in UTC; where the vendor does not tell, when it started."""
+    run = SimpleNamespace(id="1", flow=FLOW, status=status)
+    assert _run_cells(run)[3] == shown
 
 
 # --- started from here

@@ -92,3 +92,12 @@ def test_elsewhere_nothing_is_shown(how):
 def test_messages_stand_above_it():
     """And go the usual way afterwards."""
     assert "No contact" in drawn(says="No contact")
+
+    output = Output()
+    before = output.speak
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in TERMINAL.items():
+            patch.setenv(name, value)
+        with transferring("a", output):
+            assert output.speak is not before
+    assert output.speak is before

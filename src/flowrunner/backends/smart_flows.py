@@ -426,7 +426,8 @@ class SmartFlows(Backend):
         items = (yield from self._filtered(words, page)) if by_filter else None
         if items is None:
             by_filter = False
-            items = yield from self._page(_runs_of(query.flow), page, NEWEST_FIRST)
+            request = Request("GET", _runs_of(query.flow), query=_place(page, NEWEST_FIRST))
+            items = _items_in(_of_flow((yield from send(request)), query.flow))
         listed = [_listed(item, query.flow or "") for item in items]
         wanted = [each for each in listed if not query.states or self._shown(each.observation) in query.states]
         return Page(tuple(wanted), (by_filter, page + 1) if items and not query.is_past(listed) else None)
@@ -482,16 +483,14 @@ class SmartFlows(Backend):
     def list_flows(self, cursor: Any = None) -> Plan[Page[FlowInfo]]:
         """`GET /flows`."""
         page = cursor or 0
-        items = yield from self._page(API + path("flows"), page, ("sort", "displayName,asc"))
+        request = Request("GET", API + path("flows"), query=_place(page, ("sort", "displayName,asc")))
+        items = _items_in((yield from send(request)))
         flows = (read_item(item, Flow) for item in items)
         infos = tuple(
             FlowInfo(flow=flow.id, title=flow.displayName or None, description=flow.description or None)
             for flow in flows
         )
         return Page(infos, page + 1 if items else None)
-
-    def _page(self, address: str, page: int, order: tuple[str, str]) -> Plan[list[Any]]:
-        return _items_in((yield from send(Request("GET", address, query=_place(page, order)))))
 
     def describe(self, flow: str) -> Plan[FlowSpec]:
         """`POST /flows/{flow}/contract`, which is documented as still to come: most servers have no description."""
@@ -581,10 +580,15 @@ def _is_batch(extra: Mapping[str, Any]) -> bool:
     return batch
 
 
-def _accepted(response: Response, flow: str) -> Accepted:
-    if response.status == 404 and _is_own(response):
+def _of_flow(response: Response, flow: str | None) -> Response:
+    """The answer of a flow, if there is one."""
+    if flow is not None and response.status == 404 and _is_own(response):
         raise FlowNotFound(f"the vendor has no flow {flow!r}, or the key may not see it", http_status=404)
-    if not response.is_success:
+    return response
+
+
+def _accepted(response: Response, flow: str) -> Accepted:
+    if not _of_flow(response, flow).is_success:
         raise _error_in(response)
     execution = read(response, Execution)
     if not execution.id:

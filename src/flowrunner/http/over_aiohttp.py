@@ -6,6 +6,7 @@ arrived, since a submission would then be sent again.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,9 +59,7 @@ class Connection(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, *, verify: Any, proxy: str | None, **_: Any) -> None:
-        self._proxy = None if proxy is None else httpx.Proxy(proxy)
-        if self._proxy is not None and self._proxy.url.scheme not in {"http", "https"}:
-            raise ValueError(f"aiohttp has no way over a {self._proxy.url.scheme} proxy")
+        self._proxy, self._proxy_headers = _through(proxy)
         self._verify = verify
         self._session: aiohttp.ClientSession | None = None
 
@@ -74,23 +73,18 @@ class Connection(httpx.AsyncBaseTransport):
                 answer = await self._session.request(
                     request.method,
                     URL(str(request.url), encoded=True),  # which would otherwise turn %3B into a semicolon
-                    headers=[(name.decode(), value.decode()) for name, value in _headers(request)],
+                    headers=[*_headers(request), *(() if request.url.scheme == "https" else self._proxy_headers)],
                     data=body.data,
                     allow_redirects=False,
                     timeout=_timeout(request),
-                    **self._through(),
+                    proxy=self._proxy,
+                    proxy_headers=self._proxy_headers,  # of a tunnel
                 )
         except httpx.HTTPError:
             if body.error is not None:
                 raise body.error from None
             raise
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Stream(answer), request=request)
-
-    def _through(self) -> dict[str, Any]:
-        if self._proxy is None:
-            return {}
-        auth = None if self._proxy.auth is None else aiohttp.BasicAuth(*self._proxy.auth)
-        return {"proxy": str(self._proxy.url), "proxy_auth": auth}
 
     async def aclose(self) -> None:
         """Close it."""
@@ -113,9 +107,27 @@ def _session(verify: Any) -> aiohttp.ClientSession:
     return session
 
 
-def _headers(request: httpx.Request) -> Iterator[tuple[bytes, bytes]]:
+def _through(address: str | None) -> tuple[str | None, tuple[tuple[str, str], ...]]:
+    """The address of a proxy without what opens it, and the headers that do.
+
+    Raises:
+        ValueError: aiohttp does not speak to proxies of its kind.
+    """
+    if address is None:
+        return None, ()
+    proxy = httpx.Proxy(address)
+    if proxy.url.scheme not in {"http", "https"}:
+        raise ValueError(f"aiohttp has no way over a {proxy.url.scheme} proxy")
+    if proxy.auth is None:
+        return str(proxy.url), ()
+    opens = b64encode(":".join(proxy.auth).encode()).decode()
+    return str(proxy.url), (("Proxy-Authorization", f"Basic {opens}"),)
+
+
+def _headers(request: httpx.Request) -> Iterator[tuple[str, str]]:
     """As they are written; how a body is cut into chunks is aiohttp's."""
-    return ((name, value) for name, value in request.headers.raw if name.lower() != b"transfer-encoding")
+    raw = ((name.decode(), value.decode()) for name, value in request.headers.raw)
+    return ((name, value) for name, value in raw if name.lower() != "transfer-encoding")
 
 
 def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
