@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from contextlib import ExitStack, chdir
 from pathlib import Path
-from typing import Any
+from subprocess import CalledProcessError
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from sybil import Sybil
+from follow import BLOCK, do
+from sybil import Example, Region, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sybil import Document
 
 CONFIGURATION = """
 [connections.prod]
@@ -53,12 +61,15 @@ def start(namespace: dict[str, Any]) -> None:
     (folder / "flowrunner.toml").write_text(
         CONFIGURATION.format(fme=fme.base_url, invision=invision.base_url, smart_flows=smart_flows.base_url)
     )
-    credentials = {
+    environment = {
+        "FME_URL": fme.base_url,
         "FME_TOKEN": fme.token,
         "INVISION_KEY": invision.token,
         "SMART_FLOWS_KEY": smart_flows.token,
+        "FLOWRUNNER_JOURNAL": str(folder / "state" / "journal.sqlite3"),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
-    stack.enter_context(patch.dict(os.environ, credentials))
+    stack.enter_context(patch.dict(os.environ, environment))
     stack.enter_context(chdir(folder))
 
 
@@ -67,9 +78,27 @@ def stop(namespace: dict[str, Any]) -> None:
     namespace["_stack"].close()
 
 
+def blocks(document: Document) -> Iterator[Region]:
+    """The files a page has its reader write, and the commands it has them run, as `docs/follow.py` reads them.
+
+    A region is the comment above the block alone: the block may be Python, and then another parser has it.
+    """
+    for block in BLOCK.finditer(document.text):
+        yield Region(block.start(), document.text.index("\n", block.start()), block, _done)
+
+
+def _done(example: Example) -> str | None:
+    try:
+        do(example.parsed, Path.cwd(), os.environ)
+    except CalledProcessError as error:
+        return f"{example.path}, line {example.line}: the commands ended with {error.returncode}"
+    return None
+
+
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), SkipParser()],
+    parsers=[PythonCodeBlockParser(), blocks, SkipParser()],
     patterns=["README.md", "CONTRIBUTING.md", "docs/*.md", "docs/**/*.md"],
+    excludes=["docs/how-to/write-a-backend.md"],  # it installs packages, so CI follows it by itself
     setup=start,
     teardown=stop,
 ).pytest()

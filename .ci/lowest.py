@@ -16,7 +16,8 @@ NOT_PINNED = {"flowrunner", "pytest"}  # itself; and what the suite is run by, w
 def lowest(project: dict[str, object]) -> str:
     """The constraints, a line each, in the order of their names."""
     extras = dict(project["optional-dependencies"])
-    extras.pop("dev")
+    for tools in ("dev", "docs"):
+        extras.pop(tools)
     wanted = [*project["dependencies"], *(each for group in extras.values() for each in group)]
     pins = {name: version for each in wanted for name, version in re.findall(r"^([\w-]+)(?:\[.*\])?>=([\d.]+)", each)}
     return "".join(f"{name}=={pins[name]}\n" for name in sorted(pins.keys() - NOT_PINNED))

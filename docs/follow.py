@@ -12,6 +12,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BLOCK = re.compile(r"<!-- (?:file: (?P<file>\S+)|run) -->\n```\w+\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -20,13 +24,18 @@ def follow(page: Path, folder: Path) -> None:
     """Do it in a folder."""
     environment = {**os.environ, "FLOWRUNNER": str(Path(__file__).resolve().parent.parent)}
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
-        if block["file"]:
-            target = folder / block["file"]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(block["text"], encoding="utf-8")
-        else:
-            command = ["bash", "-euo", "pipefail", "-xc", block["text"]]
-            subprocess.run(command, cwd=folder, env=environment, check=True)  # noqa: S603 - the page is our own
+        do(block, folder, environment)
+
+
+def do(block: re.Match[str], folder: Path, environment: Mapping[str, str]) -> None:
+    """Write a file, or run commands; the first that fails is a `CalledProcessError`."""
+    if block["file"]:
+        target = folder / block["file"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(block["text"], encoding="utf-8")
+    else:
+        command = ["bash", "-euo", "pipefail", "-xc", block["text"]]
+        subprocess.run(command, cwd=folder, env=environment, check=True)  # noqa: S603 - the page is our own
 
 
 if __name__ == "__main__":

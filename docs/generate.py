@@ -1,7 +1,7 @@
 """Write the parts of the reference that follow from the code, so that they cannot say anything else.
 
 Run `python docs/generate.py` after changing a table; a test fails until that is done. What stands between
-`<!-- generated: NAME -->` and `<!-- end -->` in a page is replaced; the files in `SCHEMAS` are written anew.
+`<!-- generated: NAME -->` and `<!-- end -->` in a page is replaced; the files in `FILES` are written anew.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import diagram
 from attrs import NOTHING, fields
 
-from flowrunner import errors, registry
+from flowrunner import errors, events, registry
 from flowrunner.backend import OPERATIONS, Backend, Capability
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.cli.schemas import output_schema
 from flowrunner.config.schema import schema
 from flowrunner.config.settings import declared
-from flowrunner.enums import RunState
 from flowrunner.retries import FAILURES, TABLE, Action, Failure, RequestKind
 from flowrunner.simulator import (
     Behaviour,
@@ -35,7 +35,6 @@ from flowrunner.simulator import (
     SmartFlowsQuirks,
     Workspace,
 )
-from flowrunner.states import KINDS, Kind, Rule
 from flowrunner.states import RULES as STATE_RULES
 from flowrunner.telemetry import INSTRUMENTS, SPANS
 from flowrunner.testing.conformance.rules import RULES, SECTIONS
@@ -88,19 +87,6 @@ def rules() -> str:
     return table(("a run that is", "and is seen", "then"), rows)
 
 
-def diagram() -> str:
-    """The state machine as Mermaid draws it: what the rules let follow."""
-    lines = ["```mermaid", "stateDiagram-v2"]
-    for kind in Kind:
-        members = [state.name for state in RunState if KINDS[state] is kind]
-        lines += [f"    state {kind.name} {{", *(f"        {member}" for member in members), "    }"]
-    lines.append("    [*] --> SUBMITTING")
-    for (known, seen), rule in STATE_RULES.items():
-        if rule is Rule.TAKE and known is not seen:
-            lines.append(f"    {known.name} --> {seen.name}")
-    return "\n".join([*lines, "```"])
-
-
 def error_table() -> str:
     """Every error, its parent, and when it is raised."""
     rows = []
@@ -109,6 +95,17 @@ def error_table() -> str:
         parents = [parent.__name__ for parent in cls.__bases__ if not parent.__name__.startswith("_")]
         rows.append((f"`{name}`", ", ".join(f"`{parent}`" for parent in parents) or "`FlowrunnerError`", _summary(cls)))
     return table(("class", "is a", "when"), rows)
+
+
+def event_table() -> str:
+    """Every event, and what it carries beside the connection."""
+    found = [getattr(events, name) for name in events.__all__]
+    rows = [
+        (f"`{cls.__name__}`", _summary(cls), _listed(each.name for each in fields(cls) if each.name != "connection"))
+        for cls in found
+        if inspect.isclass(cls) and issubclass(cls, events.Event) and cls is not events.Event
+    ]
+    return table(("event", "when", "carries"), rows)
 
 
 def settings() -> str:
@@ -283,8 +280,8 @@ PARTS = {
     "retries": retries,
     "left_behind": left_behind,
     "rules": rules,
-    "diagram": diagram,
     "errors": error_table,
+    "events": event_table,
     "settings": settings,
     "simulator_runs": simulator_runs,
     "simulator_flows": simulator_flows,
@@ -296,13 +293,16 @@ PARTS = {
 }
 
 
-SCHEMAS = {"flowrunner.schema.json": schema, "output.schema.json": output_schema}
-"""The JSON Schemas in the reference: of the configuration file, and of what `--json` prints."""
+def _as_json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
 
 
-def schema_file(name: str) -> str:
-    """A JSON Schema as its file has it."""
-    return json.dumps(SCHEMAS[name](), indent=2) + "\n"
+FILES = {
+    "flowrunner.schema.json": lambda: _as_json(schema()),
+    "output.schema.json": lambda: _as_json(output_schema()),
+    "states.svg": diagram.svg,
+}
+"""Files in the reference: JSON Schemas of the configuration file and of what `--json` prints; the picture of states."""
 
 
 def filled(text: str) -> str:
@@ -314,5 +314,5 @@ def filled(text: str) -> str:
 if __name__ == "__main__":
     for page in sorted(DOCS.rglob("*.md")):
         page.write_text(filled(page.read_text()))
-    for name in SCHEMAS:
-        (DOCS / "reference" / name).write_text(schema_file(name))
+    for name, made in FILES.items():
+        (DOCS / "reference" / name).write_text(made())

@@ -732,10 +732,9 @@ def test_literals_elsewhere_do_not_warn():
         (f"{TOKEN}\n", "has a line break or another control character"),
         (f"a\x85{TOKEN}", "has a line break or another control character"),
         (f" {TOKEN}", "begins or ends with a blank"),
-        (f"{TOKEN}\u20ac", "has characters in it that no HTTP header can carry"),
     ],
 )
-def test_a_credential_that_no_header_can_carry_is_refused(value, problem):
+def test_what_can_be_no_credential_is_refused(value, problem):
     """Before an HTTP library would complain, and show it."""
     text = refusal(inline, token=value)
     assert f"the argument token: the credential {problem}" in text

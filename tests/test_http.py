@@ -253,6 +253,22 @@ def test_a_rotated_token_is_read_again(open_client, vendor, tmp_path):
     assert [each.headers["authorization"].partition("=")[2] for each in vendor.requests] == ["old", "new", "new"]
 
 
+@pytest.mark.parametrize("character", ["\u20ac", "\u00f8"])
+def test_a_token_that_no_header_can_carry(open_client, vendor, tmp_path, caplog, character):
+    """Is refused when connecting, before an HTTP library would complain and show it; a rotated one is not taken."""
+    with pytest.raises(ConfigError, match="no HTTP header can carry") as caught:
+        open_client(token=f"{TOKEN}{character}")
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    client = open_client(token={"file": str(file)})
+    file.write_text(f"{TOKEN}{character}", encoding="utf-8")
+    vendor.on("GET", "/x", 401)
+    assert client._session.send(GET).status == 401
+    assert "no HTTP header can carry" in caplog.text
+
+
 def test_a_token_that_stays_refused(open_client, vendor):
     """Where the credential is what it was, a 401 is final at once; a new one that is refused, too, is tried once."""
     client = open_client()

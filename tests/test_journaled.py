@@ -621,6 +621,15 @@ def test_a_handle_of_another_process_without_a_journal(case):
     assert (found.outcome, [ref.id for ref in found.candidates]) == (ReconcileOutcome.CANDIDATES, ["3"])
 
 
+def test_a_handle_of_another_process_with_the_time_of_its_submission(case):
+    """Whoever wrote down when it was sent has the runs before that left out."""
+    client = case.client(journal=False, backend="fme-flow-v4")
+    old = {"timeQueued": (case.clock.now() - timedelta(hours=2)).isoformat()}
+    case.listing(job(3, "success", case.clock, **old))
+    run = client.attach(RunRef(client.name, "fme-flow-v4", FLOW), submitted_at=case.clock.now())
+    assert run.reconcile().outcome is ReconcileOutcome.NOT_FOUND
+
+
 def test_a_listing_without_end_leaves_it_open(case, monkeypatch):
     """What was not read may hold the run: that is UNKNOWABLE, not NOT_FOUND."""
     monkeypatch.setattr("flowrunner.operations.reconciling.PAGES", 1)

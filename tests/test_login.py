@@ -28,7 +28,7 @@ LOGIN = "/api/v1/authenticate/login"
 START = "/api/v1/flows/executions"
 PROGRESS = f"{START}/e-1/progress"
 FLOWS = "/api/v1/flows"
-PASSWORD = 'p4ssw0rd & "Ærø"'
+PASSWORD = 'p4ssw0rd & "Ærø" żółć'
 TOKEN = "t0ken"
 RUNNING = (200, {"id": "e-1", "status": "Running", "percentage": 1})
 
@@ -88,6 +88,15 @@ def test_a_login(case):
     assert "authorization" not in login.headers
     assert {start.headers["authorization"], look.headers["authorization"]} == {f"Bearer {TOKEN}"}
     assert not any("x-api-key" in request.headers for request in case.vendor.requests)
+
+
+def test_a_token_that_no_header_can_carry(case):
+    """It is an answer that makes no sense, which is not shown, and the submission was not sent."""
+    case.vendor.on("POST", LOGIN, logged_in("t0ken-\u017c"))
+    with pytest.raises(TransportError, match="has a token that no HTTP header can carry") as caught:
+        case.client().submit("f-1")
+    assert not caught.value.maybe_arrived
+    assert "t0ken" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_key_needs_no_login(case):

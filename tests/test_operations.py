@@ -89,11 +89,11 @@ class Case:
         self.vendor.on("GET", "/jobs/1", *answers)
         return self.client(**settings).submit(FLOW)
 
-    def attached(self, *answers, flow=FLOW, **settings):
+    def attached(self, *answers, flow=FLOW, submitted_at=None, **settings):
         """A run that was started before."""
         self.vendor.on("GET", "/jobs/1", *answers)
         client = self.client(**settings)
-        return client.attach(RunRef(client.name, "fme-flow-v4", flow, "1"))
+        return client.attach(RunRef(client.name, "fme-flow-v4", flow, "1"), submitted_at=submitted_at)
 
     def happened(self, kind=events.Event):
         """The events of a kind."""
@@ -936,6 +936,23 @@ def test_a_run_that_never_becomes_visible(case):
     with pytest.raises(RunLost):
         case.run(GONE).wait()
     assert 40 <= case.clock.monotonic() < 60
+
+
+def test_attached_with_the_time_of_its_submission(case):
+    """Who says when a run was submitted says that there is one: denied, it is not visible yet, and LOST in the end."""
+    run = case.attached(*[GONE] * 5, job("running"), job("success"), poll_min=5, submitted_at=case.clock.now())
+    assert RunState.SUCCEEDED is run.wait().status.state
+    old = case.attached(GONE, submitted_at=case.clock.now() - timedelta(hours=1))
+    began = case.clock.monotonic()
+    with pytest.raises(RunLost):
+        old.wait()
+    assert 10 <= case.clock.monotonic() - began <= 60  # three looks at an old run
+
+
+def test_attached_with_a_time_without_a_zone(case):
+    """What time a time without a zone is, nobody knows: it is refused."""
+    with pytest.raises(InvalidRequest, match="no time zone"):
+        case.attached(submitted_at=datetime(2026, 1, 1))  # noqa: DTZ001 - that is what is refused
 
 
 def test_a_run_that_is_forgotten(case):

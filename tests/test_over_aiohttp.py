@@ -1,6 +1,7 @@
 """aiohttp in the place of httpx: whatever happens, the program and the vendor see the same."""
 
 import asyncio
+import contextlib
 import ssl
 import sys
 from functools import partial
@@ -106,6 +107,48 @@ def test_a_submission_whose_answer_never_came_is_sent_once(fme):
     asyncio.run(main())
     fme.faults = Faults(())
     assert len(fme.books) == before + 1
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_what_breaks_is_not_sent_again_below(transport, kind, method):
+    """Neither a look nor a cancellation: whether to is for the table of retries, which never repeats the latter."""
+    with Simulator("fme-flow-v3") as simulator:
+        simulator.pool.script(FLOW, Behaviour(duration=1000.0))
+
+        async def act(client):
+            run = await client.submit(FLOW)
+            simulator.faults = Faults((Fault(kind, method=method, times=1),))
+            simulator.requests.clear()
+            with contextlib.suppress(flowrunner.FlowrunnerError):
+                await (run.refresh() if method == "GET" else run.cancel())
+
+        attempt(simulator, transport, act, backend="fme-flow-v3")
+        assert len(simulator.requests.matching("*/jobs/*", method=method)) == 1
+
+
+def test_a_proxy_that_says_nothing(transport):
+    """It is not waited for without end."""
+
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        proxy = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        settings = {"backend": "fme-flow-v4", "base_url": "https://a.example", "proxy": proxy, "token": "t-t-t-t"}
+        async with (
+            server,
+            asyncio.timeout(20),
+            flowrunner.connect_async(**settings, transport=transport, timeout=0.2, retries=0) as client,
+        ):
+            return await looked(client)
+
+    assert asyncio.run(main()) in [
+        ("TransportError", Failure.CONNECT_TIMEOUT),
+        ("TransportError", Failure.READ_TIMEOUT),
+    ]
 
 
 @pytest.mark.parametrize(

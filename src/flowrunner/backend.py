@@ -123,10 +123,23 @@ def setting(
     return field(default=default, validator=validator, repr=shown, metadata={"help": help, "choices": choices})
 
 
-def secret(help: str, *, default: Any = NOTHING) -> Any:  # noqa: A002 - as above
-    """A credential among the settings: given as text, kept as a `Secret`."""
+def secret(help: str, *, default: Any = NOTHING, in_header: bool = True) -> Any:  # noqa: A002 - as above
+    """A credential among the settings: given as text, kept as a `Secret`.
+
+    Args:
+        help: what it is, as documentation and command line show it.
+        default: what it is where nobody gives it; it has to be given if absent.
+        in_header: whether it goes out in a header, which can carry ASCII alone. A password in a body may be any text.
+    """
     converter = Secret.wrap if default is NOTHING else _wrap_optional
-    return field(default=default, converter=converter, metadata={"help": help, "secret": True})
+    validator = _ascii if in_header else None
+    return field(default=default, converter=converter, validator=validator, metadata={"help": help, "secret": True})
+
+
+def _ascii(_owner: object, attribute: Attribute[Any], value: Secret | None) -> None:
+    """What HTTP libraries raise instead would hold the credential."""
+    if value is not None and not value.reveal().isascii():
+        raise ValueError(f"{attribute.name} has characters in it that no HTTP header can carry")
 
 
 def _wrap_optional(value: Any) -> Secret | None:
@@ -378,7 +391,12 @@ _LABEL: Final = re.compile(r"\[fr:([^\[\]\s]+)\]")
 
 @frozen
 class CancelAnswer:
-    """What became of a cancellation, and what the answer showed of the run."""
+    """What became of a cancellation, and what the answer showed of the run.
+
+    Attributes:
+        outcome: what became of it.
+        observation: what the answer showed; None where it showed nothing.
+    """
 
     outcome: CancelOutcome
     observation: Observation | None = None
@@ -401,7 +419,15 @@ class Prompt:
 
 @frozen(kw_only=True)
 class Outcome:
-    """The details of a finished run. The observations are applied in order: the record first, then its result."""
+    """The details of a finished run. The observations are applied in order: the record first, then its result.
+
+    Attributes:
+        observations: what the answers say about its state.
+        outputs: what the flow returned, by name.
+        artifacts: the files it made.
+        metrics: numbers about it, by name.
+        raw: the vendor's answers, decoded, by what was asked.
+    """
 
     observations: tuple[Observation, ...] = ()
     outputs: Mapping[str, Any] = field(factory=dict)

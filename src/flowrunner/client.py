@@ -27,7 +27,7 @@ from flowrunner.retries import Budget
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from types import TracebackType
 
     from flowrunner.backend import Backend, Capability, RunQuery
@@ -205,13 +205,20 @@ class Client(_ClientBase):
         )
         return self._perform(operation)
 
-    def attach(self, ref: RunRef | str) -> Run:
+    def attach(self, ref: RunRef | str, *, submitted_at: datetime | None = None) -> Run:
         """A run that was started before, by its reference. Nothing is asked of the vendor.
 
+        Args:
+            ref: the reference, or the text that `str` gives of it.
+            submitted_at: when it was submitted, where the caller wrote that down. It says that the vendor should know
+                the run, which is LOST if that denies it for a while, and from when on `reconcile` looks for one that
+                has no id yet.
+
         Raises:
-            InvalidRequest: the text is no reference, or the reference belongs to another connection.
+            InvalidRequest: the text is no reference, or the reference belongs to another connection; or the time has
+                no zone.
         """
-        return Run(self, self._locally(lambda: self._operations.runs.attach(ref)))
+        return Run(self, self._locally(lambda: self._operations.runs.attach(ref, submitted_at)))
 
     def runs(
         self,
@@ -656,9 +663,9 @@ class AsyncClient(_ClientBase):
         )
         return await self._perform(operation)
 
-    def attach(self, ref: RunRef | str) -> AsyncRun:
+    def attach(self, ref: RunRef | str, *, submitted_at: datetime | None = None) -> AsyncRun:
         """As `Client.attach`; it is not awaited."""
-        return AsyncRun(self, self._locally(lambda: self._operations.runs.attach(ref)))
+        return AsyncRun(self, self._locally(lambda: self._operations.runs.attach(ref, submitted_at)))
 
     def runs(
         self,

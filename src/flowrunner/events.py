@@ -36,28 +36,49 @@ logger = logging.getLogger(__name__)
 
 @frozen(kw_only=True)
 class Event:
-    """Something happened on a connection."""
+    """Something happened on a connection.
+
+    Attributes:
+        connection: its name.
+    """
 
     connection: str
 
 
 @frozen(kw_only=True)
 class Notice(Event):
-    """Something about the connection as a whole: which interface of the vendor was chosen, and that one ends."""
+    """Something about the connection as a whole: which interface of the vendor was chosen, and that one ends.
+
+    Attributes:
+        connection: its name.
+        description: what there is to say.
+    """
 
     description: str
 
 
 @frozen(kw_only=True)
 class Submitted(Event):
-    """The vendor accepted a submission."""
+    """The vendor accepted a submission.
+
+    Attributes:
+        connection: its name.
+        ref: the run.
+    """
 
     ref: RunRef
 
 
 @frozen(kw_only=True)
 class StatusChanged(Event):
-    """A run stands otherwise than before."""
+    """A run stands otherwise than before.
+
+    Attributes:
+        connection: its name.
+        ref: the run.
+        old: what was known before.
+        new: what is known from now on.
+    """
 
     ref: RunRef
     old: RunStatus
@@ -66,7 +87,13 @@ class StatusChanged(Event):
 
 @frozen(kw_only=True)
 class UnknownWord(Event):
-    """The vendor used a status word that is not in its map; the run's state stayed. `status_map` can teach it."""
+    """The vendor used a status word that is not in its map; the run's state stayed. `status_map` can teach it.
+
+    Attributes:
+        connection: its name.
+        ref: the run.
+        word: as the vendor wrote it.
+    """
 
     ref: RunRef
     word: str
@@ -74,7 +101,13 @@ class UnknownWord(Event):
 
 @frozen(kw_only=True)
 class Anomaly(Event):
-    """The vendor contradicts itself, or what was known."""
+    """The vendor contradicts itself, or what was known.
+
+    Attributes:
+        connection: its name.
+        ref: the run.
+        description: what does not fit.
+    """
 
     ref: RunRef
     description: str
@@ -82,7 +115,13 @@ class Anomaly(Event):
 
 @frozen(kw_only=True)
 class ContactFailed(Event):
-    """A look at a run failed. That says nothing about the run."""
+    """A look at a run failed. That says nothing about the run.
+
+    Attributes:
+        connection: its name.
+        ref: the run.
+        error: why.
+    """
 
     ref: RunRef
     error: FlowrunnerError
@@ -90,14 +129,25 @@ class ContactFailed(Event):
 
 @frozen(kw_only=True)
 class ContactRestored(Event):
-    """A look at a run succeeded after some had failed."""
+    """A look at a run succeeded after some had failed.
+
+    Attributes:
+        connection: its name.
+        ref: the run.
+    """
 
     ref: RunRef
 
 
 @frozen(kw_only=True)
 class CheckSkipped(Event):
-    """Parameters were submitted unchecked, since the flow's description could not be read."""
+    """Parameters were submitted unchecked, since the flow's description could not be read.
+
+    Attributes:
+        connection: its name.
+        flow: which.
+        error: why not.
+    """
 
     flow: str
     error: FlowrunnerError

@@ -40,6 +40,7 @@ __all__ = [
     "RunResult",
     "RunStatus",
     "SubmitOptions",
+    "file_name",
     "seconds",
 ]
 
@@ -235,7 +236,7 @@ class _Handle(ArtifactSource):
         from pathlib import Path
 
         path = Path(to)
-        return path / _file_name(self.name) if path.is_dir() else path
+        return path / file_name(self.name) if path.is_dir() else path
 
     def _start(self, path: Path, progress: Progress | None) -> Any:
         if self._fetch is None:
@@ -245,12 +246,29 @@ class _Handle(ArtifactSource):
         return self._fetch(self, path, progress)
 
 
-def _file_name(name: str) -> str:
-    """A vendor's name for a file without any folder, in the way of either system: it must stay where it was put."""
+def file_name(name: str) -> str:
+    """A vendor's name for a file without any folder, in the way of either system: it must stay where it was put.
+
+    What no name should have, such as a line break or what turns the direction of writing round, becomes `_`; so does a
+    dot in front, which hides a file, such as one that a shell obeys. A name that is longer than systems take is
+    shortened before its extension.
+    """
     from pathlib import PureWindowsPath
 
-    own = PureWindowsPath(name).name
-    return "artifact" if own in {"", ".", ".."} else own
+    plain = "".join(character if character.isprintable() else "_" for character in name)
+    own = PureWindowsPath(plain).name
+    if own in {"", ".", ".."}:
+        return "artifact"
+    seen = f"_{own[1:]}" if own.startswith(".") else own
+    return _shortened(seen, PureWindowsPath(seen).suffix)
+
+
+def _shortened(name: str, extension: str) -> str:
+    """The name in as many bytes as systems take, which is 255, with some to spare for a number behind it."""
+    if len(name.encode()) <= 240:
+        return name
+    end = extension if len(extension.encode()) <= 20 else ""
+    return name.removesuffix(end).encode()[: 240 - len(end.encode())].decode(errors="ignore") + end
 
 
 def _is_data(attribute: Attribute[Any], _value: object) -> bool:
@@ -289,7 +307,14 @@ class Artifact(_Handle):
 
 @frozen(kw_only=True)
 class AsyncArtifact(_Handle):
-    """As `Artifact`, downloaded by an `AsyncClient`."""
+    """As `Artifact`, downloaded by an `AsyncClient`.
+
+    Attributes:
+        name: the file's name.
+        location: its address or id at the vendor.
+        media_type: where the vendor tells.
+        size: bytes, where the vendor tells.
+    """
 
     async def download(self, to: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
         """As `Artifact.download`."""
@@ -381,7 +406,10 @@ class ParameterSpec:
         choices: the values offered, empty where any value goes.
         open_choices: whether other values than the offered are taken too.
         multiple: whether it takes a list.
-        minimum: of a number, exclusive with `minimum_exclusive`; so is the maximum.
+        minimum: the least number it takes.
+        maximum: the greatest number it takes.
+        minimum_exclusive: whether the least number itself is not taken.
+        maximum_exclusive: whether the greatest number itself is not taken.
         multiple_of: a number must be a multiple of it.
         prompt: the label a person sees.
         group: the labels of the groups it stands in, outermost first.
@@ -411,7 +439,12 @@ class ParameterSpec:
 
 @frozen
 class FlowSpec:
-    """What a flow takes: its parameters, groups flattened, in the vendor's order."""
+    """What a flow takes: its parameters, groups flattened, in the vendor's order.
+
+    Attributes:
+        flow: the flow, in the vendor's spelling.
+        parameters: a specification for each.
+    """
 
     flow: str
     parameters: tuple[ParameterSpec, ...] = ()
@@ -423,7 +456,13 @@ class FlowSpec:
 
 @frozen(kw_only=True)
 class FlowInfo:
-    """A flow that can be run."""
+    """A flow that can be run.
+
+    Attributes:
+        flow: what a submission names it by.
+        title: what people call it, where the vendor tells.
+        description: what the vendor says about it.
+    """
 
     flow: str
     title: str | None = None

@@ -178,14 +178,23 @@ class Response:
 
 @frozen
 class Call:
-    """A function to run outside the plan, since it may block: reading a file, say."""
+    """A function to run outside the plan, since it may block: reading a file, say.
+
+    Attributes:
+        function: takes nothing; what it returns is sent into the plan.
+    """
 
     function: Callable[[], Any]
 
 
 @frozen
 class Page(Generic[T]):
-    """One page of a listing; `next` is what to pass to the plan for the page after it, None at the end."""
+    """One page of a listing.
+
+    Attributes:
+        items: what is on it.
+        next: what to pass to the plan for the page after it; None at the end.
+    """
 
     items: Sequence[T]
     next: Any = None

@@ -55,7 +55,14 @@ NEED_PEOPLE: Final = frozenset({WaitReason.USER_INPUT, WaitReason.FLOW_SELECTION
 
 @frozen
 class Meaning:
-    """What a vendor's word says. No `state`: the word is known and says nothing about the outcome."""
+    """What a vendor's word says.
+
+    Attributes:
+        state: the state; None for a word that is known and leaves the outcome to the result.
+        cause: why it failed or was cancelled.
+        reason: what it waits for.
+        has_warnings: whether it succeeded with warnings.
+    """
 
     state: RunState | None
     cause: Cause | None = None

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from functools import cache
 
 import jsonschema
 import pytest
@@ -52,6 +57,21 @@ def config(simulator, tmp_path, monkeypatch):
     return file
 
 
+@pytest.fixture
+def serve(config):
+    """Serve another vendor, behind a connection of its name; its clock is a hundred times as fast, too."""
+    with ExitStack() as stack:
+
+        def start(vendor, **options):
+            serving = stack.enter_context(Simulator(vendor, clock=RealClock(100), **options))
+            settings = {"backend": vendor, **serving.settings}
+            lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+            config.write_text("\n".join([config.read_text(), f"[connections.{vendor}]", *lines, "poll_min = 0.05", ""]))
+            return serving
+
+        yield start
+
+
 @frozen
 class Ended:
     """How a command ended."""
@@ -77,8 +97,8 @@ class Ended:
 def cli(config):
     """Run a command in this process."""
 
-    def run(*arguments, **env):
-        ended = CliRunner().invoke(app, list(map(str, arguments)), prog_name="flowrunner", env=env)
+    def run(*arguments, stdin=None, **env):
+        ended = CliRunner().invoke(app, list(map(str, arguments)), stdin, prog_name="flowrunner", env=env)
         if ended.exception and not isinstance(ended.exception, SystemExit):
             raise ended.exception
         if "--json" in arguments:
@@ -88,12 +108,39 @@ def cli(config):
     return run
 
 
+@pytest.fixture
+def start():
+    """Start the command with signals as an interactive shell leaves them; it does not outlive the test."""
+    processes = []
+
+    def run(*arguments, **streams):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flowrunner", *arguments],
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
+        )
+        processes.append(process)
+        return process
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
 def assert_documented(command, stdout):
     """Each line is as the published schema has it, and has no key that it has not."""
+    for line in stdout.splitlines():
+        documented(command).validate(json.loads(line))
+
+
+@cache
+def documented(command):
+    """What judges the output of a command; that the schema is one itself is looked at once."""
     schema = closed(output_schema())
     schema["anyOf"] = [{"$ref": f"#/$defs/flowrunner-{command}"}]
-    for line in stdout.splitlines():
-        jsonschema.validate(json.loads(line), schema, jsonschema.Draft202012Validator)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
 
 
 def closed(schema):

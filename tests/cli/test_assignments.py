@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flowrunner.cli.assignments import Assignment, read_assignment, values_of
+from flowrunner.cli.assignments import Assignment, assigned, read_assignment, read_assignments, values_of
+from flowrunner.errors import InvalidRequest
 from flowrunner.models import FlowSpec, ParameterKind, ParameterSpec
 from flowrunner.parameters import problems
 
@@ -27,6 +28,8 @@ SPEC = FlowSpec(
         ParameterSpec(name="text", kind=ParameterKind.TEXT),
         ParameterSpec(name="many", kind=ParameterKind.CHOICE, multiple=True),
         ParameterSpec(name="numbers", kind=ParameterKind.INTEGER, multiple=True),
+        ParameterSpec(name="file", kind=ParameterKind.FILE),
+        ParameterSpec(name="secret", kind=ParameterKind.PASSWORD),
     ),
 )
 
@@ -50,13 +53,19 @@ def test_json_comes_as_it_is(name, value):
     assert {name: value} == values(argument, spec=None) == values(argument)
 
 
-@pytest.mark.parametrize("argument", ["", "text", "=text", ":=1", "name:"])
+@pytest.mark.parametrize("argument", ["", "hush-hush", "=hush-hush", ":=1", "hush-hush:"])
 def test_an_argument_without_name_or_equals_sign_is_refused(argument):
-    """The refusal names the argument and both spellings."""
-    with pytest.raises(ValueError, match="neither NAME=VALUE nor NAME:=JSON") as caught:
+    """The refusal names the spellings, and nothing of what was written, which may be a password."""
+    with pytest.raises(ValueError, match="neither NAME=VALUE nor NAME:=JSON; it is not shown") as caught:
         read_assignment(argument)
 
-    assert str(caught.value).startswith(repr(argument))
+    assert "hush" not in str(caught.value)
+
+
+def test_of_several_arguments_the_refusal_says_which():
+    """Its number, since it is not shown."""
+    with pytest.raises(ValueError, match=r"^number 2: it is neither NAME=VALUE, NAME=@FILE nor NAME:=JSON;"):
+        read_assignments(["a=1", "hush-hush"], files=True)
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", "-Infinity", "hush-hush", "[" * 100_000])
@@ -147,3 +156,73 @@ def test_a_name_given_several_times_is_a_list_without_a_description_too():
 def test_without_a_description_text_stays_text():
     """Nobody guesses types."""
     assert values("whole=42", "flag=true", spec=None) == {"whole": "42", "flag": "true"}
+
+
+# --- values in files
+
+
+def written(folder, content):
+    """A file with this content."""
+    file = folder / "value.txt"
+    file.write_bytes(content)
+    return file
+
+
+def values_with_files(*arguments, spec=SPEC):
+    """The values that these `-p` make where `@` means a file."""
+    return values_of(read_assignments(arguments, files=True), spec)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_a_file_stands_for_its_text(tmp_path, end):
+    """Without a byte order mark and the line break at its end; the text is read as any other is."""
+    file = written(tmp_path, b"\xef\xbb\xbf42" + end)
+
+    assert values_with_files(f"whole=@{file}", f"secret=@{file}", f"many=@{file}") == {
+        "whole": 42, "secret": "42", "many": ["42"],
+    }  # fmt: skip
+    assert values_with_files(f"whole=@{file}", spec=None) == {"whole": "42"}
+
+
+def test_a_file_is_a_file_for_a_parameter_that_takes_one(tmp_path):
+    """The library brings it to the vendor; its text is not read, whatever is in it."""
+    file = written(tmp_path, b"\xff")
+    assert values_with_files(f"file=@{file}") == {"file": file}
+
+
+def test_two_at_signs_are_one_of_the_text(tmp_path):
+    """What begins with `@` can be written; elsewhere an `@` is nothing special, nor without files."""
+    assert values_with_files("text=@@home", "secret=@@", "x=a@b", spec=None) == {
+        "text": "@home",
+        "secret": "@",
+        "x": "a@b",
+    }
+    assert read_assignment("text=@home") == Assignment("text", "@home")
+
+
+def test_an_at_sign_alone_names_no_file():
+    """The refusal says how the text is written."""
+    with pytest.raises(ValueError, match="the value of 'a' names no file; write a=@@ for the text @"):
+        read_assignment("a=@", files=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [(None, "cannot be read: No such file"), (b"hush\xff", "is not UTF-8")]
+)
+def test_a_file_that_cannot_be_read(tmp_path, content, problem):
+    """The error names the parameter and the file, and shows nothing of what is in it."""
+    file = tmp_path / "absent" if content is None else written(tmp_path, content)
+    with pytest.raises(InvalidRequest, match="the value of 'secret': ") as caught:
+        values_with_files(f"secret=@{file}")
+
+    assert f"{file} {problem}" in caught.value.message
+    assert "hush" not in caught.value.message
+
+
+# --- what a file says of many
+
+
+def test_texts_of_a_file_are_as_those_of_arguments():
+    """A text becomes what the description says; everything else stays as it is."""
+    said = {"whole": "42", "number": 4.5, "many": "a", "numbers": ["1"], "flag": False, "text": None}
+    assert values_of(assigned(said), SPEC) == {**said, "whole": 42, "many": ["a"]}

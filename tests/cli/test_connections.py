@@ -97,7 +97,22 @@ def completions(words, incomplete=""):
 
 @pytest.mark.parametrize(
     "words",
-    [["run"], ["recover"], ["status"], ["wait"], ["cancel"], ["watch"], ["doctor"], ["connections", "--explain"]],
+    [
+        ["run"],
+        ["recover"],
+        ["status"],
+        ["wait"],
+        ["cancel"],
+        ["watch"],
+        ["doctor"],
+        ["connections", "--explain"],
+        ["flows"],
+        ["describe"],
+        ["runs"],
+        ["result"],
+        ["logs"],
+        ["download"],
+    ],
 )
 def test_connections_are_completed(config, words):
     """From the configuration, wherever one is expected."""

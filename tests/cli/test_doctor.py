@@ -24,6 +24,7 @@ from flowrunner.client import Client
 from flowrunner.errors import RateLimited
 from flowrunner.models import Health
 from flowrunner.plans import Response
+from flowrunner.simulator import Simulator
 from serving import serving
 
 
@@ -53,6 +54,13 @@ def self_signed(tmp_path_factory):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     return SelfSigned(context, file)
+
+
+@pytest.fixture
+def simulator():
+    """A server whose clock goes as ours does, which the doctor compares."""
+    with Simulator("fme-flow-v4") as serving:
+        yield serving
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_a_run_that_waits_for_a_person_ends_the_wait(run, watched):
         record["status"]["state"],
         played.watched,
     )
-    assert f"Continue with:\n  flowrunner wait {REF}\n" in messages
+    assert f"Answer it with:\n  flowrunner resume {REF}\n" in messages
     assert played.status == ASKING
 
 

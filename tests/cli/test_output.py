@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowrunner import (
@@ -21,20 +21,34 @@ from flowrunner import (
     UnknownWord,
     WaitReason,
 )
-from flowrunner.cli.output import Output, clean, one_line, seconds_between, vendor_word
+from flowrunner.cli.output import Output, clean, one_line, seconds_between, unbroken, vendor_word
 
 REF = RunRef("sim", "fme-flow-v4", "Demo/work.fmw", "1")
 NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 
 
 @given(st.text(st.characters()))
+@example("turned\u202ekcab\u2069")
 def test_clean_text_holds_nothing_a_terminal_obeys(text):
     """Line breaks and tabs are left, every other control character is replaced, and any of it can be written."""
     cleaned = clean(text)
 
     assert all(character in "\n\t" or character.isprintable() or ord(character) > 0x9F for character in cleaned)
+    assert not set(cleaned) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     assert cleaned == cleaned.encode().decode()
     assert "\n" not in one_line(text)
+
+
+@given(st.text(st.characters()))
+def test_a_name_stays_in_its_field_and_keeps_its_blanks(text):
+    """No program takes it for two lines or two fields; one that a terminal may show is as it was."""
+    shown = unbroken(text)
+
+    assert len(shown.splitlines()) <= 1
+    assert "\t" not in shown
+    assert shown == clean(shown)
+    assert shown == text or not text.isprintable()
+    assert unbroken(f" a  {shown} ") == f" a  {shown} "
 
 
 @pytest.mark.parametrize(
@@ -76,14 +90,18 @@ def test_a_status_shows_what_is_known_and_no_more(capsys):
 
 
 def test_a_result_shows_outputs_and_files(capsys):
-    """Each with its name, cleaned."""
-    files = (Artifact(name="a.zip", location="x", size=12345), Artifact(name="b\n", location="y"))
-    Output().result(RunResult(REF, RunStatus(state=RunState.SUCCEEDED), {"count": 3}, files))
+    """Each with its name, cleaned; of outputs what is no text as JSON, as elsewhere."""
+    files = (Artifact(name="a  b.zip", location="x", size=12345), Artifact(name="c\nd", location="y"))
+    outputs = {"count": 3, "done": True, "model": {"name": "a"}, "url": "https://a.example"}
+    Output().result(RunResult(REF, RunStatus(state=RunState.SUCCEEDED), outputs, files))
 
     assert capsys.readouterr().out.splitlines()[1:] == [
         "output  count = 3",
-        "file    a.zip, 12,345 bytes",
-        "file    b",
+        "output  done = true",
+        'output  model = {"name": "a"}',
+        "output  url = https://a.example",
+        "file    a  b.zip, 12,345 bytes",
+        "file    c d",
     ]
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,31 +14,8 @@ import flowrunner
 from flowrunner.simulator import Behaviour, ManualClock, Simulator, Workspace
 
 FLOW = "Demo/work.fmw"
-FLOWRUNNER = [sys.executable, "-m", "flowrunner"]
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX has them")
-
-
-@pytest.fixture
-def start():
-    """Start the command with signals as an interactive shell leaves them; it does not outlive the test."""
-    processes = []
-
-    def run(*arguments):
-        process = subprocess.Popen(
-            [*FLOWRUNNER, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
-        )
-        processes.append(process)
-        return process
-
-    yield run
-    for process in processes:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture
@@ -104,6 +80,49 @@ def test_ctrl_c_ends_the_demo(start):
     _, err = demo.communicate(timeout=20)
 
     assert (demo.returncode, err) == (130, "Interrupted.\n")
+
+
+STRUCTLOG = """
+class _Logger:
+    def warning(self, event, **values):
+        print("[warning]", event, values)
+
+def get_logger(name):
+    return _Logger()
+"""
+
+
+def test_a_retry_prints_nothing(config, simulator, start, monkeypatch, tmp_path):
+    """Stdout is data alone, also where structlog is installed: by stamina's usual hook it would print there."""
+    (tmp_path / "structlog.py").write_text(STRUCTLOG)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    simulator.respond_next("*/parameters", 503, times=2)
+
+    running = start("run", "sim", FLOW, "-p", "a=1", "--json")
+    out, _ = running.communicate(timeout=20)
+
+    assert [each.status for each in simulator.requests.matching("*/parameters")][:3] == [503, 503, 200]
+    assert (running.returncode, json.loads(out)["error"]) == (2, "InvalidParameters")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full, as Linux has it")
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_data_that_cannot_be_written_is_an_error(config, start, how):
+    """Exit code 1, and what the system says; no traceback."""
+    with Path("/dev/full").open("w") as full:
+        flows = start("flows", "sim", *how, stdout=full)
+        _, err = flows.communicate(timeout=20)
+    assert (flows.returncode, err) == (1, "Error: cannot write to stdout: No space left on device\n")
+
+
+def test_a_reader_that_has_had_enough_is_no_error(config, start):
+    """As with `head`: nothing is said."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    flows = start("flows", "sim", stdout=writing)
+    os.close(writing)
+    _, err = flows.communicate(timeout=20)
+    assert (flows.returncode, err) == (1, "")
 
 
 def test_the_version_is_printed(start):

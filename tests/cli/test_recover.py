@@ -28,8 +28,9 @@ def test_what_was_started_here_is_found(cli, simulator):
     assert (record["ref"], record["id"]) == (first, "1")
 
 
-def test_a_submission_whose_outcome_is_unknown_is_told(cli, simulator):
+def test_a_submission_whose_outcome_is_unknown_is_told(cli, simulator, script):
     """V4 carries no key: it stays `submitting`, the exit code says that it is uncertain, and stderr what to do."""
+    script(duration=10_000)
     simulator.cut_next("reset_after", "*/jobs", method="POST")
     handle = cli("run", "sim", FLOW, "--key", "nightly", "--json").record["ref"]
     ended = cli("recover", "sim")

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from flowrunner.client import Client
+from flowrunner.simulator import EVERY_PARAMETER
 
 FLOW = "Demo/work.fmw"
 
@@ -84,12 +85,24 @@ def test_an_option_the_vendor_cannot_honour_is_an_error(cli, simulator):
     assert simulator.pool.submissions() == ()
 
 
-def test_an_argument_without_equals_sign_is_a_usage_error(cli):
-    """The error names the option and the argument."""
-    ended = cli("run", "sim", FLOW, "-p", "MAXY")
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["-p", "hush-hush"], "'-p' / '--parameter': number 1: it is neither NAME=VALUE, NAME=@FILE nor NAME:=JSON"),
+        (["-p", "a=1", "-p", "=hush-hush"], "'-p' / '--parameter': number 2: it is neither"),
+        (["-p", "a:=hush-hush"], "'-p' / '--parameter': number 1: the value of 'a' is not JSON"),
+        (["--extra", "hush-hush"], "'--extra': number 1: it is neither NAME=VALUE nor NAME:=JSON"),
+        (["-p", "PASSWORD", "hush-hush"], "'-p' / '--parameter': number 1: it is neither"),
+        (["-p", "a=1", "PASSWORD=hush-hush"], "1 too many behind FLOW: a parameter is given with -p NAME=VALUE."),
+    ],
+)
+def test_an_argument_that_is_written_wrong_is_not_shown(cli, arguments, problem):
+    """The error names the option and which of them it is: what was written may be a password."""
+    ended = cli("run", "sim", FLOW, *arguments)
 
     assert (ended.code, ended.stdout) == (2, "")
-    assert "'-p' / '--parameter': 'MAXY' is neither NAME=VALUE nor NAME:=JSON" in ended.stderr
+    assert problem in ended.stderr
+    assert "hush" not in ended.stderr
 
 
 @pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "soon"])
@@ -189,12 +202,145 @@ def test_an_unknown_connection_is_a_configuration_error(cli):
     assert "did you mean 'sim'" in ended.stderr
 
 
-def test_another_configuration_can_be_named(cli, config, tmp_path):
+def test_another_configuration_can_be_named(cli, config, script, tmp_path):
     """--config reads that file instead of the usual ones, and the command to go on names it, too."""
     elsewhere = config.rename(tmp_path / "other name.toml")
+    script(duration=10_000)
 
     ended = cli("run", "sim", FLOW, "--config", elsewhere, "--wait", "--timeout", "0")
 
     assert ended.code == 6
     ref = ended.stdout.strip()
     assert f"  flowrunner wait {ref} --config '{elsewhere}'" in ended.stderr
+
+
+# --- from files
+
+EVERY = EVERY_PARAMETER.flow
+
+
+@pytest.fixture
+def every(simulator):
+    """The workspace with a parameter of every kind is there."""
+    simulator.publish(EVERY_PARAMETER)
+
+
+def stored(simulator):
+    """The files at the vendor."""
+    entries = simulator.world.resources._entries.values()
+    return {entry.name: entry.content.read_bytes() for entry in entries if entry.content is not None}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.json", '{"mandatory": "x", "integer": "3", "options": "c"}'),
+        ("p.toml", 'mandatory = "x"\ninteger = 3\noptions = ["c"]'),
+        ("p.yaml", "mandatory: x\ninteger: 3\noptions: [c]"),
+    ],
+)
+def test_parameters_from_a_file(cli, simulator, every, tmp_path, *, name, text):
+    """They are read as those of -p, which count more."""
+    (tmp_path / name).write_text(text)
+    ended = cli("run", "sim", EVERY, "-P", name, "-p", "mandatory=y")
+
+    assert (ended.code, ended.stderr) == (0, "")
+    assert dict(submitted(simulator, EVERY).parameters) == {"mandatory": "y", "integer": 3, "options": ["c"]}
+
+
+def test_parameters_from_stdin(cli, simulator, every):
+    """They are JSON."""
+    ended = cli("run", "sim", EVERY, "--parameters", "-", stdin='{"mandatory": "x"}')
+    assert (ended.code, submitted(simulator, EVERY).parameters["mandatory"]) == (0, "x")
+
+
+def test_a_file_of_parameters_that_cannot_be_read(cli, simulator, every, tmp_path):
+    """Exit code 2, and nothing is asked of the vendor."""
+    (tmp_path / "p.yaml").write_text("secret: *hush\n")
+    ended = cli("run", "sim", EVERY, "-P", "p.yaml", "--json")
+
+    assert (ended.code, ended.record["message"]) == (2, "p.yaml, line 1, column 9: this is not YAML")
+    assert simulator.requests.matching() == []
+
+
+def test_the_value_of_a_parameter_from_a_file(cli, simulator, every, tmp_path):
+    """Its text, or for a parameter that takes a file the file itself, which is brought to the vendor."""
+    (tmp_path / "text").write_text("several\nlines\n")
+    (tmp_path / "roads.gml").write_bytes(b"<gml/>")
+    ended = cli("run", "sim", EVERY, "-p", "mandatory=@text", "-p", "SourceDataset_GML=@roads.gml")
+
+    parameters = submitted(simulator, EVERY).parameters
+    assert (ended.code, parameters["mandatory"], stored(simulator)) == (0, "several\nlines", {"roads.gml": b"<gml/>"})
+    assert parameters["SourceDataset_GML"].endswith("/roads.gml")
+
+
+@pytest.mark.parametrize("way", ["file", "stdin", "parameters"])
+def test_a_password_is_never_shown(cli, simulator, every, tmp_path, way):
+    """From wherever it comes, and though the vendor repeats it in its refusal."""
+    (tmp_path / "secret").write_text("hush-hush\n")
+    (tmp_path / "p.yaml").write_text("secret: hush-hush\n")
+    said = {"file": ["-p", "secret=@secret"], "stdin": ["-p", "secret=@-"], "parameters": ["-P", "p.yaml"]}[way]
+    refusal = {"message": "'hush-hush' is no good", "details": {"secret": "hush-hush"}}
+    arguments = ["run", "sim", EVERY, "-p", "mandatory=x", *said, "--json", "-v"]
+
+    simulator.respond_next("*/jobs", 422, refusal, method="POST")
+    refused, accepted = (cli(*arguments, stdin="hush-hush\n") for _ in "12")
+
+    assert (refused.code, accepted.code) == (2, 0)
+    assert submitted(simulator, EVERY).parameters["secret"] == "hush-hush"
+    assert "is no good" in refused.stderr
+    assert "hush" not in refused.stdout + refused.stderr + accepted.stdout + accepted.stderr
+
+
+def test_stdin_is_read_once(cli, simulator, every):
+    """A second reader would find it empty, so it is a usage error."""
+    ended = cli("run", "sim", EVERY, "-P", "-", "-p", "mandatory=@-", stdin="{}")
+    assert (ended.code, "Stdin can be read once" in ended.stderr) == (2, True)
+    assert simulator.requests.matching() == []
+
+
+@pytest.mark.parametrize("way", ["file", "stdin"])
+def test_a_payload(cli, simulator, every, tmp_path, way):
+    """It arrives as it is, bytes and all; stdin is no text either."""
+    data = bytes(range(256)) * 3
+    (tmp_path / "data.bin").write_bytes(data)
+    file = {"file": "data.bin", "stdin": "-"}[way]
+    ended = cli("run", "sim", EVERY, "-p", "mandatory=x", "--payload", file,
+                "--extra", "payload_parameter=SourceDataset_GML", stdin=data)  # fmt: skip
+
+    assert (ended.code, ended.stderr) == (0, "")
+    assert list(stored(simulator).values()) == [data]
+    (name,) = stored(simulator)
+    assert submitted(simulator, EVERY).parameters["SourceDataset_GML"].endswith(f"/{name}")
+
+
+def test_a_payload_that_is_not_there(cli, simulator, every):
+    """Exit code 2, and nothing is started."""
+    ended = cli("run", "sim", EVERY, "-p", "mandatory=x", "--payload", "absent")
+    assert (ended.code, "the file 'absent' does not exist" in ended.stderr) == (2, True)
+    assert simulator.pool.submissions() == ()
+
+
+def test_further_options(cli, simulator):
+    """They reach the vendor, as those do that have an option of their own."""
+    ended = cli("run", "sim", FLOW, "--option", "queue=Night", "--option", "max_run_time=60", "--max-queue-time", "120")
+    job = submitted(simulator)
+    assert (ended.code, job.queue, job.limits.run, job.limits.queue) == (0, "Night", 60, 120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (
+            ["--option", "que=Night"],
+            "there is no option 'que' (a backend's own: --extra): did you mean 'queue'?",
+        ),
+        (["--extra", "payload_parm=x"], "has no option 'payload_parm': did you mean 'payload_parameter'?"),
+        (["--extra", "priority=5"], "V4 of FME Flow has no priorities of jobs"),
+    ],
+)
+def test_an_option_that_is_not_there(cli, simulator, arguments, problem):
+    """The error says what may have been meant, and nothing is started."""
+    ended = cli("run", "sim", FLOW, *arguments)
+    assert (ended.code, problem in ended.stderr) == (2, True)
+    assert simulator.pool.submissions() == ()

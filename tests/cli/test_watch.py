@@ -203,3 +203,23 @@ def test_verbose_shows_the_log_and_leaves_no_trace(cli, submit, simulator):
     assert " flowrunner.http.wire DEBUG GET /fmeapiv4/jobs/1\n" in ended.stderr
     assert simulator.token not in ended.stderr
     assert (logger.level, list(logger.handlers)) == before
+
+
+def test_what_needs_somebody_is_told_unless_quiet(cli, serve, config):
+    """Without --verbose, too; a job that runs at night over V3 writes nothing with --quiet."""
+    settings = serve("fme-flow-v3").settings
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+    config.write_text("\n".join([config.read_text(), "[connections.auto]", 'backend = "fme-flow"', *lines, ""]))
+
+    assert cli("flows", "auto").stderr.startswith("Warning: connection auto: FME Flow 2026.1 removes REST V3")
+    assert cli("flows", "auto", "--quiet").stderr == ""
+    assert " WARNING connection auto: FME Flow 2026.1" in cli("flows", "auto", "--quiet", "-v").stderr
+
+
+def test_a_log_is_cleaned(cli, submit, simulator):
+    """What the vendor says, a terminal must not obey."""
+    submit(None)
+    simulator.respond_next("*/jobs/1", 200, {"id": 1, "status": "odd\x07word"})
+    ended = cli("status", "sim", "1", "-v")
+    assert "vendor_status=odd" in ended.stderr
+    assert "\x07" not in ended.stderr

@@ -125,7 +125,7 @@ class SmartFlowsSettings(Settings):
     base_url: str = setting("Address of the project, such as https://acme.smartflows.example.com.")
     api_key: Secret | None = secret("API key of a user.", default=None)
     username: str | None = setting("User to log in as, where there is no key.", default=None)
-    password: Secret | None = secret("Password of that user.", default=None)
+    password: Secret | None = secret("Password of that user.", default=None, in_header=False)
 
     def __attrs_post_init__(self) -> None:
         if self.api_key is None and (self.username is None or self.password is None):

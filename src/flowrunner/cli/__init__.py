@@ -31,6 +31,10 @@ def main() -> int:
         sys.stderr.write('flowrunner\'s command line needs an extra: pip install "flowrunner[cli]"\n')
         return 2
 
+    from stamina.instrumentation import set_on_retry_hooks
+
     from flowrunner.cli.app import app
 
+    # Where structlog is installed stamina prints retries among the data on stdout; the log has them, too.
+    set_on_retry_hooks(())
     return int(app(prog_name="flowrunner"))

@@ -13,10 +13,18 @@ from flowrunner.cli.exit_codes import ExitCode
 __all__ = ["COMMANDS", "app"]
 
 COMMANDS: Final = {
+    "flows": "List what can be run.",
+    "describe": "Show what a flow takes.",
     "run": "Start a run; with --wait, follow it to its end.",
     "status": "Look at a run once.",
     "wait": "Follow a run to its end.",
+    "result": "Show what a finished run made.",
+    "download": "Bring the files of a run here.",
+    "logs": "Print the log of a run.",
     "cancel": "Ask the vendor to cancel a run.",
+    "upload": "Bring a file to the vendor.",
+    "resume": "Answer a run that waits for a person.",
+    "runs": "List the runs the vendor knows, or those that were started here.",
     "recover": "Find the runs that were started here and not seen to end.",
     "watch": "Follow several runs at once, live.",
     "init": "Configure a connection: ask, check, write.",

@@ -120,14 +120,23 @@ class Part:
         return one_line(", ".join([self.status.message or "", *(each.name for each in documents)]).removeprefix(", "))
 
 
-@click.command("demo", short_help="Watch real runs on simulated vendors, for a few seconds.")
-def command() -> None:
-    """Watch real runs on simulated vendors, for a few seconds.
+_HELP = """\
+Watch real runs on simulated vendors, for a few seconds.
 
-    Starts a simulator of each vendor on the loopback interface and runs six flows on them over HTTP: runs succeed, one
-    after a crash of its engine, one fails, one is cancelled, one asks a person. The exit code is 0 if all of them ended
-    as planned, else 1.
-    """
+Starts a simulator of each vendor on the loopback interface and runs six flows on them over HTTP: runs succeed, one
+after a crash of its engine, one fails, one is cancelled, one asks a person. The exit code is 0 if all of them ended as
+planned, else 1.
+
+\b
+Examples:
+  flowrunner demo
+  flowrunner demo > demo.txt
+"""
+
+
+@click.command("demo", help=_HELP, short_help="Watch real runs on simulated vendors, for a few seconds.")
+def command() -> None:
+    """See `_HELP`."""
     require_simulator()
     output = Output()
     with reporting(output):

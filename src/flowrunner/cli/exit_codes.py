@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
     FAILED = 3, "the run failed"
     CANCELLED = 4, "the run was cancelled"
     WAITING = 5, "the run waits for a person"
-    TIMEOUT = 6, "--timeout ended the wait; the run goes on"
+    TIMEOUT = 6, "the run goes on: --timeout ended the wait, or it has no result yet"
     CONTACT_LOST = 7, "the vendor cannot be reached, or its answers make no sense"
     DENIED = 8, "the credential was not accepted, or may not do this"
     NOT_FOUND = 9, "the vendor knows no such flow or run"

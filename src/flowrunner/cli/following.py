@@ -6,11 +6,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
-from flowrunner.cli.outcome import code_of, code_of_state, end, interrupted, next_command, reported
+from flowrunner.cli.live import live_console, live_line
+from flowrunner.cli.outcome import answer_command, code_of, code_of_state, end, interrupted, next_command, reported
 from flowrunner.cli.output import COLOURS, one_line, run_object, vendor_word
 from flowrunner.cli.timeline import moments, show_picture
 from flowrunner.enums import RunState
@@ -28,13 +27,15 @@ from flowrunner.states import needs_a_person
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+
     from flowrunner.cli.output import Output
     from flowrunner.client import Run
     from flowrunner.models import RunResult, RunStatus
 
     Show = Callable[[RunStatus], None]
 
-__all__ = ["ago", "details", "display", "follow_to_end"]
+__all__ = ["ago", "bar", "details", "display", "follow_to_end", "result_now", "tell_end"]
 
 _BAR: Final = 20
 """Characters of the bar that shows how far a run is."""
@@ -49,13 +50,31 @@ def follow_to_end(run: Run, *, timeout: float | None, output: Output, config: st
         output: where the result goes, and what happens on the way.
         config: the configuration that was asked for, for the command that goes on.
     """
+
+    def awaited() -> RunResult:
+        with display(output) as show:
+            return _awaited(run, timeout, show)
+
+    tell_end(run, awaited, output, config)
+
+
+def tell_end(run: Run, awaited: Callable[[], RunResult], output: Output, config: str | None) -> NoReturn:
+    """Tell how the run ended, and end the command with the exit code of that.
+
+    Args:
+        run: which.
+        awaited: gives its result, or raises what `Run.wait` raises.
+        output: where the result goes.
+        config: as for `follow_to_end`.
+    """
     go_on = f"Continue with:\n  {next_command(run.ref, config)}"
     try:
-        with display(output) as show:
-            result = _awaited(run, timeout, show)
+        result = awaited()
     except (RunFailed, RunCancelled, RunLost) as error:
         _conclude(run, error.result, output, error)
-    except (WaitTimeout, ContactLost, InputRequired) as error:
+    except InputRequired as error:
+        reported(error, output, f"Answer it with:\n  {answer_command(run.ref, config)}")
+    except (WaitTimeout, ContactLost) as error:
         reported(error, output, go_on)
     except FlowrunnerError as error:
         reported(error, output, *_still_known(run, go_on))
@@ -64,6 +83,19 @@ def follow_to_end(run: Run, *, timeout: float | None, output: Output, config: st
         interrupted(output, message, **run_object(run))
     else:
         _conclude(run, result, output, None)
+
+
+def result_now(run: Run, *, raise_on_failure: bool = True) -> RunResult:
+    """The result of a run that has ended; it is looked at once.
+
+    Raises:
+        WaitTimeout: it has not ended.
+        FlowrunnerError: as `Run.refresh` and `Run.wait`; RunLost whatever `raise_on_failure`.
+    """
+    status = run.refresh()
+    if not status.state.is_final and not needs_a_person(status):
+        raise WaitTimeout(f"the run is {status.state} and has no result yet", status=status, ref=run.ref)
+    return run.wait(0, raise_on_failure=raise_on_failure or status.state is RunState.LOST)
 
 
 def _awaited(run: Run, timeout: float | None, show: Show) -> RunResult:
@@ -99,8 +131,8 @@ def _still_known(run: Run, go_on: str) -> tuple[str, ...]:
 @contextmanager
 def display(output: Output) -> Iterator[Show]:
     """Show how a run stands, on stderr: one live line on a terminal, else a line for each change."""
-    console = Console(stderr=True)
-    if console.is_terminal and not console.is_dumb_terminal and not output.is_quiet:
+    console = live_console(output)
+    if console is not None:
         with _live(console, output) as show:
             yield show
         return
@@ -110,15 +142,9 @@ def display(output: Output) -> Iterator[Show]:
 
 @contextmanager
 def _live(console: Console, output: Output) -> Iterator[Show]:
-    line, speak = _LiveLine(), output.speak
-    with Live(
-        line, console=console, refresh_per_second=8, transient=True, redirect_stdout=False, redirect_stderr=False
-    ):
-        output.speak = lambda message: console.print(Text(message), soft_wrap=True)
-        try:
-            yield line.show
-        finally:
-            output.speak = speak
+    line = _LiveLine()
+    with live_line(line, console, output):
+        yield line.show
 
 
 class _LiveLine:
@@ -130,7 +156,7 @@ class _LiveLine:
 
     def show(self, status: RunStatus) -> None:
         colour = COLOURS.get(status.state, "")
-        self._shown = Text.assemble(*_bar(status.progress, colour), (str(status.state), colour), details(status))
+        self._shown = Text.assemble(*bar(status.progress, colour), (str(status.state), colour), details(status))
 
     def __rich__(self) -> Text:
         line = Text.assemble((ago(self._started), "dim"), "  ", self._shown)
@@ -138,8 +164,8 @@ class _LiveLine:
         return line
 
 
-def _bar(progress: float | None, colour: str) -> tuple[tuple[str, str], ...]:
-    """How far the run is, where the vendor tells."""
+def bar(progress: float | None, colour: str) -> tuple[tuple[str, str], ...]:
+    """How far something is, where that is known."""
     if progress is None:
         return ()
     done = round(progress * _BAR)

@@ -16,7 +16,7 @@ from flowrunner.cli.completing import backend_names
 from flowrunner.cli.extras import is_installed
 from flowrunner.cli.options import config_option, json_option
 from flowrunner.cli.outcome import command_line, reporting
-from flowrunner.cli.output import Output
+from flowrunner.cli.output import Output, is_interactive
 from flowrunner.config.connection import resolve
 from flowrunner.config.file import VARIABLE, read_configuration
 from flowrunner.config.settings import declared, from_text
@@ -172,11 +172,6 @@ class Questions:
     def confirm(self, text: str) -> bool:
         """Whether the person says yes; nobody there says no."""
         return is_interactive() and click.confirm(text, err=True)
-
-
-def is_interactive() -> bool:
-    """Whether there is somebody to ask."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _init(questions: Questions, config: str | None, output: Output) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
 from flowrunner.cli.completing import connection_names
-from flowrunner.cli.output import QUIET
+from flowrunner.cli.output import QUIET, clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ __all__ = [
     "config_option",
     "journal_option",
     "json_option",
+    "limit_option",
     "run_arguments",
     "timeout_option",
 ]
@@ -65,20 +66,34 @@ def _quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  #
     ctx.meta[QUIET] = value
 
 
+_ALL: Final = "%(asctime)s %(name)s %(levelname)s %(message)s"
+
+
+class _Log(logging.Handler):
+    """Writes the library's log to stderr, cleaned: what is in it is from outside, too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        click.echo(clean(self.format(record)), err=True)
+
+
 def _verbose(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
-    """Show the library's log on stderr until the command ends; it has neither credentials nor values in it."""
+    """Show the library's log on stderr until the command ends; it has neither credentials nor values in it.
+
+    Without `--verbose` that is what needs somebody, and with `--quiet` nothing.
+    """
+    handler, logger, level = _Log(), logging.getLogger("flowrunner"), logging.getLogger("flowrunner").level
+    handler.setFormatter(logging.Formatter(_ALL if value else "Warning: %(message)s"))
+    handler.addFilter(lambda _: value or not ctx.meta.get(QUIET))
+    logger.addHandler(handler)
     if value:
-        handler, logger = logging.StreamHandler(), logging.getLogger("flowrunner")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
-        level = logger.level
-        logger.addHandler(handler)
         logger.setLevel(logging.DEBUG)
 
-        def restore() -> None:
-            logger.removeHandler(handler)
-            logger.setLevel(level)
+    def restore() -> None:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
-        ctx.call_on_close(restore)
+    ctx.call_on_close(restore)
 
 
 def json_option(command: Decorated) -> Decorated:
@@ -95,6 +110,13 @@ def json_option(command: Decorated) -> Decorated:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def limit_option(default: int | None = None) -> Callable[[Decorated], Decorated]:
+    """`--limit N`, 1 or more."""
+    return click.option(
+        "--limit", type=click.IntRange(min=1), default=default, show_default=True, metavar="N", help="So many at most."
+    )
 
 
 def timeout_option(command: Decorated) -> Decorated:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flowrunner.models import RunRef
 
 __all__ = [
+    "answer_command",
     "code_of",
     "code_of_state",
     "command_line",
@@ -80,6 +81,11 @@ def end(code: ExitCode) -> NoReturn:
 def next_command(ref: RunRef, config: str | None) -> str:
     """The command that goes on waiting for a run."""
     return command_line("wait", str(ref), config=config)
+
+
+def answer_command(ref: RunRef, config: str | None) -> str:
+    """The command that answers a run that waits for a person."""
+    return command_line("resume", str(ref), config=config)
 
 
 def command_line(*words: str, config: str | None, journal: JournalPlace = True) -> str:

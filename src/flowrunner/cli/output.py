@@ -31,11 +31,14 @@ __all__ = [
     "QUIET",
     "Output",
     "clean",
+    "is_interactive",
     "is_quiet",
     "one_line",
     "run_object",
     "seconds_between",
     "seen",
+    "shown_value",
+    "unbroken",
     "utc",
     "vendor_word",
 ]
@@ -56,17 +59,25 @@ QUIET: Final = "flowrunner.quiet"
 
 _AGES: Final = (("days", 2 * 1440, 1440), ("h", 120, 60), ("min", 1, 1))
 """The units in which an age is told: from how many minutes on, and how many minutes each has."""
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys, be it that it writes the other way round from there on."""
+_BREAKS: Final = re.compile(r"\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+"""What ends a line or a field, for one program or another."""
 
 
 def clean(text: str) -> str:
-    """The text without control characters other than line breaks and tabs, and without broken ones."""
+    """The text without what a terminal obeys other than line breaks and tabs, and without broken characters."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n")).encode("utf-8", "replace").decode()
 
 
 def one_line(text: str) -> str:
     """The text, clean and on one line."""
     return clean(" ".join(text.split()))
+
+
+def unbroken(text: str) -> str:
+    """The text, clean, on one line and in one field, with all its blanks: a name or a path that somebody copies."""
+    return clean(_BREAKS.sub(" ", text))
 
 
 def vendor_word(status: RunStatus) -> str:
@@ -109,6 +120,7 @@ class Output:
 
     Attributes:
         speak: how messages are shown; a live display puts its own way here while it stands.
+        write: how a line of data is written; a live display on the same terminal puts its own way here.
         has_submitted: whether an event told of a run that was not known to be started.
         is_quiet: whether only what is insisted on is shown.
     """
@@ -116,6 +128,7 @@ class Output:
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self.speak: Callable[[str], None] = _to_stderr
+        self.write: Callable[[str], None] = _to_stdout
         self.has_submitted = False
         self.is_quiet = is_quiet()
         self._is_out_of_contact = False
@@ -136,12 +149,12 @@ class Output:
     def data(self, line: str) -> None:
         """Write a line of data, which is clean already, unless data are JSON."""
         if not self.as_json:
-            click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
+            self.write(line)
 
     def record(self, record: Mapping[str, Any]) -> None:
         """Write an object, if data are JSON."""
         if self.as_json:
-            click.echo(json.dumps(record, default=str))
+            self.write(json.dumps(record, default=str))
 
     def rows(self, rows: Iterable[tuple[str, ...]]) -> None:
         """Write rows, aligned; what they say is from outside."""
@@ -163,9 +176,10 @@ class Output:
 
     def result(self, result: RunResult) -> None:
         """Write how a run ended, and what it made."""
-        outputs = (("output", one_line(f"{name} = {value}")) for name, value in result.outputs.items())
-        files = (("file", one_line(file.name) + _size(file.size)) for file in result.artifacts)
-        self.fields([*_status_fields(result.status), *outputs, *files])
+        outputs = (("output", one_line(f"{name} = {shown_value(value)}")) for name, value in result.outputs.items())
+        files = (("file", unbroken(file.name) + _size(file.size)) for file in result.artifacts)
+        metrics = (("metric", one_line(f"{name} = {value:,}")) for name, value in result.metrics.items())
+        self.fields([*_status_fields(result.status), *outputs, *files, *metrics])
 
     def event(self, event: Event) -> None:
         """Tell the person what matters of an event; a contact that stays lost is told once."""
@@ -189,10 +203,29 @@ class Output:
             self.say(f"Parameters are not checked before: there is no description of the flow ({event.error.message}).")
 
 
+def is_interactive() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def is_quiet() -> bool:
     """Whether the command that runs was given `--quiet`."""
     context = click.get_current_context(silent=True)
     return context is not None and bool(context.meta.get(QUIET))
+
+
+def shown_value(value: Any) -> str:
+    """A value as text: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _to_stdout(line: str) -> None:
+    try:
+        click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
+    except BrokenPipeError:  # whoever reads has had enough, which click knows how to end with
+        raise
+    except OSError as error:
+        raise click.ClickException(f"cannot write to stdout: {error.strerror or error}") from error
 
 
 def _to_stderr(message: str) -> None:

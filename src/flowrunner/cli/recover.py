@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import shlex
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from flowrunner.cli.completing import connection_names
 from flowrunner.cli.exit_codes import ExitCode
+from flowrunner.cli.journals import journal_is_there
 from flowrunner.cli.options import config_option, journal_option, json_option
 from flowrunner.cli.outcome import command_line, end, reporting
 from flowrunner.cli.output import Output, run_object, seen, utc
 from flowrunner.cli.target import connected
 from flowrunner.enums import ReconcileOutcome
-from flowrunner.errors import ConfigError, InvalidRequest
-from flowrunner.journal import default_path
+from flowrunner.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +59,7 @@ def command(connection: str, *, dismiss: str | None, config: str | None, journal
     output = Output(as_json=as_json)
     how_to = partial(command_line, config=config, journal=journal)
     with reporting(output):
-        is_there = _is_there(journal)
+        is_there = journal_is_there(journal)
         with connected(connection, config, journal if is_there else False, output, submits=True) as client:
             if dismiss is not None:
                 _dismiss(client, dismiss, output)
@@ -72,27 +71,6 @@ def command(connection: str, *, dismiss: str | None, config: str | None, journal
                 output.say("Nothing is open.")
             if any(run.id is None for run in runs):
                 end(ExitCode.UNCERTAIN)
-
-
-def _is_there(journal: JournalPlace) -> bool:
-    """Whether there is something to read: looking for runs makes no journal.
-
-    Raises:
-        ConfigError: there is no such file where one was named, so what was submitted is written down elsewhere.
-    """
-    if journal is False:
-        return True  # the client says that it needs one
-    place = default_path() if journal is True else Path(journal)
-    try:
-        is_there = place.exists()
-    except OSError:  # the journal says why it cannot be used
-        return True
-    if not is_there and journal is not True:
-        raise ConfigError(
-            f"there is no journal {str(place)!r}: name the file that submissions were written into, by --journal or"
-            " $FLOWRUNNER_JOURNAL, or leave both out for the one in the user's state folder"
-        )
-    return is_there
 
 
 def _show(run: Run, output: Output, how_to: Callable[..., str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowrunner.cli.checks import Level
 from flowrunner.config.sources import Origin
 from flowrunner.enums import CancelOutcome, Cause, ReconcileOutcome, RunState, WaitReason
-from flowrunner.models import JSON_VERSION
+from flowrunner.models import JSON_VERSION, ParameterKind
 from flowrunner.registry import OfferState
 
 if TYPE_CHECKING:
@@ -49,6 +49,15 @@ _STATUS: Final[Schema] = {"$ref": "#/$defs/status"}
 
 _RUN: Final = {"ref": _TEXT, "id": _TEXT_OR_NULL, "flow": _TEXT_OR_NULL, "status": _STATUS}
 _ERROR: Final = {"error": _TEXT, "message": _TEXT, "exit_code": _WHOLE}
+_ERROR_DETAILS: Final = {
+    "connection": _TEXT_OR_NULL,
+    "backend": _TEXT_OR_NULL,
+    "http_status": _WHOLE_OR_NULL,
+    "vendor_message": _TEXT_OR_NULL,
+    "retry_after": _NUMBER_OR_NULL,
+    "transient": _TRUTH,
+    "problems": {"type": "object", "additionalProperties": _TEXT},
+}
 
 _DEFINITIONS: Final[Mapping[str, Schema]] = {
     "status": _object({
@@ -87,19 +96,59 @@ _DEFINITIONS: Final[Mapping[str, Schema]] = {
         },
         **_ERROR,
     ),
+    "question": _object({
+        **_RUN,
+        "schema": _or_null({"type": "object"}),
+        "model": {"type": "object"},
+        "form": {"type": "array"},
+    }),
+    "row": _object(
+        {
+            "index": _WHOLE,
+            "line": _WHOLE,
+            "ref": _TEXT_OR_NULL,
+            "id": _TEXT_OR_NULL,
+            "flow": _TEXT,
+            "status": _or_null(_STATUS),
+        },
+        **_ERROR,
+        **_ERROR_DETAILS,
+    ),
+    "started": _object({
+        "ref": _TEXT,
+        "key": _TEXT,
+        "id": _TEXT_OR_NULL,
+        "flow": _TEXT,
+        "state": _words(RunState),
+        "submitted_at": {"type": "string", "format": "date-time"},
+        "ended_at": _TIME_OR_NULL,
+    }),
+    "parameter": _object({
+        "name": _TEXT,
+        "kind": _words(ParameterKind),
+        "required": _or_null(_TRUTH),
+        "default": _ANY,
+        "choices": {"type": "array"},
+        "open_choices": _TRUTH,
+        "multiple": _TRUTH,
+        "minimum": _NUMBER_OR_NULL,
+        "maximum": _NUMBER_OR_NULL,
+        "minimum_exclusive": _TRUTH,
+        "maximum_exclusive": _TRUTH,
+        "multiple_of": _NUMBER_OR_NULL,
+        "prompt": _TEXT_OR_NULL,
+        "group": _TEXTS,
+        "role": _TEXT_OR_NULL,
+        "disables": {"type": "object", "additionalProperties": _TEXTS},
+        "vendor_type": _TEXT_OR_NULL,
+    }),
     "error": _object(
         _ERROR,
-        connection=_TEXT_OR_NULL,
-        backend=_TEXT_OR_NULL,
+        **_ERROR_DETAILS,
         ref=_TEXT_OR_NULL,
         id=_TEXT_OR_NULL,
         flow=_TEXT_OR_NULL,
-        http_status=_WHOLE_OR_NULL,
-        vendor_message=_TEXT_OR_NULL,
-        retry_after=_NUMBER_OR_NULL,
-        transient=_TRUTH,
         status=_STATUS,
-        problems={"type": "object", "additionalProperties": _TEXT},
     ),
     "setting": _object({
         "name": _TEXT,
@@ -134,10 +183,18 @@ _EXPLANATION: Final = _object(
 )
 
 OUTPUTS: Final[Mapping[str, Schema]] = {
-    "run": _one_of("run", "result"),
+    "run": _one_of("run", "result", "row"),
     "status": _object(_RUN, history={"type": "array", "items": {"$ref": "#/$defs/moment"}}),
     "wait": _one_of("result"),
+    "flows": _object({"flow": _TEXT, "title": _TEXT_OR_NULL, "description": _TEXT_OR_NULL}),
+    "describe": _object({"flow": _TEXT, "parameters": {"type": "array", "items": {"$ref": "#/$defs/parameter"}}}),
+    "runs": _one_of("run", "started"),
+    "result": _one_of("result"),
+    "logs": {"anyOf": [_object({"line": _TEXT}), {"$ref": "#/$defs/run"}]},
+    "download": _object({"name": _TEXT, "path": _TEXT, "media_type": _TEXT_OR_NULL, "size": _WHOLE}),
     "cancel": _object({**_RUN, "outcome": _words(CancelOutcome)}),
+    "upload": _object({"name": _TEXT, "reference": _TEXT, "size": _WHOLE_OR_NULL}),
+    "resume": _one_of("run", "result", "question"),
     "recover": _object({
         **_RUN,
         "outcome": _or_null(_words(ReconcileOutcome)),

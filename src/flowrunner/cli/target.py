@@ -26,6 +26,7 @@ __all__ = [
     "Target",
     "attached",
     "connected",
+    "is_reference",
     "read_target",
     "read_targets",
     "reference_explained",
@@ -51,6 +52,11 @@ class Target:
     is_reference_alone: bool = False
 
 
+def is_reference(word: str) -> bool:
+    """Whether a word is a run's reference, rather than the name of a connection or an id."""
+    return word.startswith(_PREFIX)
+
+
 def read_target(words: tuple[str, ...]) -> Target:
     """Read `CONNECTION RUN`, or a reference alone.
 
@@ -60,7 +66,7 @@ def read_target(words: tuple[str, ...]) -> Target:
     """
     if len(words) == 2:
         return Target(*words)
-    if len(words) == 1 and words[0].startswith(_PREFIX):
+    if len(words) == 1 and is_reference(words[0]):
         return Target(RunRef.parse(words[0]).connection, words[0], is_reference_alone=True)
     raise click.UsageError(
         "Name the run by CONNECTION RUN, where RUN is the vendor's id or a reference, or by a reference alone"
@@ -78,7 +84,7 @@ def read_targets(words: tuple[str, ...]) -> list[Target]:
     targets: list[Target] = []
     connection: str | None = None
     for word in words:
-        if word.startswith(_PREFIX):
+        if is_reference(word):
             targets.append(read_target((word,)))
         elif connection is None:
             connection = word
@@ -154,7 +160,7 @@ def attached(words: tuple[str, ...], config: str | None, journal: JournalPlace, 
 
 def reference_of(target: Target, client: Client | AsyncClient) -> RunRef:
     """The reference of a run, on a client of its connection."""
-    if target.run.startswith(_PREFIX):
+    if is_reference(target.run):
         return RunRef.parse(target.run)
     return RunRef(client.name, client.backend, "", target.run)
 

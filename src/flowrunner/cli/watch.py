@@ -17,6 +17,7 @@ from rich.text import Text
 from flowrunner.cli.completing import connection_names
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.cli.following import ago, details
+from flowrunner.cli.live import messages_above
 from flowrunner.cli.options import config_option, journal_option, json_option, timeout_option
 from flowrunner.cli.outcome import code_of, code_of_state, command_line, end, error_object, interrupted, reporting
 from flowrunner.cli.output import COLOURS, Output, one_line, run_object
@@ -221,17 +222,14 @@ def _display(watched: list[Watched], output: Output) -> Iterator[Callable[[Watch
     if output.as_json or not console.is_terminal or console.is_dumb_terminal:
         yield lambda each: _tell(each, output)
         return
-    speak, started = output.speak, time.monotonic()
+    started = time.monotonic()
     # A terminal writes ^C behind the last line: there has to be room.
-    with Live(
+    live = Live(
         get_renderable=lambda: _table(watched, started, console.width - 2), console=console, refresh_per_second=8,
         redirect_stdout=False, redirect_stderr=False,
-    ) as live:  # fmt: skip
-        output.speak = lambda message: console.print(Text(message), soft_wrap=True)
-        try:
-            yield lambda _: live.refresh()
-        finally:
-            output.speak = speak
+    )  # fmt: skip
+    with live, messages_above(console, output):
+        yield lambda _: live.refresh()
 
 
 def _tell(watched: Watched, output: Output) -> None:

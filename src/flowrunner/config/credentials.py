@@ -27,7 +27,7 @@ def obtain(given: Any, *, folder: Path, environ: Mapping[str, str]) -> Secret:
         environ: where `env` looks.
 
     Raises:
-        ValueError: it is of another form, its source has nothing, or the value cannot go in a header.
+        ValueError: it is of another form, its source has nothing, or the value can be no credential.
     """
     if isinstance(given, Mapping):
         return _sendable(_from_source(given, folder, environ))
@@ -103,13 +103,11 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def _sendable(value: str) -> Secret:
-    """The value as a secret, if a header can carry it: what HTTP libraries raise instead would show it."""
+    """The value as a secret, if it can be one; `backend.secret` says what a header can carry."""
     if not value:
         raise ValueError("the credential is empty")
     if _CONTROL.search(value):
         raise ValueError("the credential has a line break or another control character in it")
     if value != value.strip():
         raise ValueError("the credential begins or ends with a blank")
-    if any(ord(character) > 0xFF for character in value):
-        raise ValueError("the credential has characters in it that no HTTP header can carry")
     return Secret(value)

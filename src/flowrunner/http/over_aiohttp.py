@@ -100,13 +100,17 @@ class Connection(httpx.AsyncBaseTransport):
 
 def _session(verify: Any) -> aiohttp.ClientSession:
     """One connection, no cookies, nothing from the environment, and no header that was not asked for."""
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=1, ssl=verify),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("Content-Type",),
         auto_decompress=False,
         read_bufsize=BUFFER,
     )
+    # What is sent again, and what never is, such as the DELETE that cancels a run, is not for aiohttp to decide, which
+    # would send that one twice when the connection breaks. There is no public name for it; a test sees that it holds.
+    session._retry_connection = False  # noqa: SLF001
+    return session
 
 
 def _headers(request: httpx.Request) -> Iterator[tuple[bytes, bytes]]:
@@ -115,8 +119,9 @@ def _headers(request: httpx.Request) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
+    """`connect` is for all that it takes to have a connection: the name's address, and what a proxy has to answer."""
     limits = request.extensions.get("timeout", {})
-    return aiohttp.ClientTimeout(sock_connect=limits.get("connect"), sock_read=limits.get("read"))
+    return aiohttp.ClientTimeout(connect=limits.get("connect"), sock_read=limits.get("read"))
 
 
 class _Body:

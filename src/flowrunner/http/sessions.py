@@ -27,7 +27,7 @@ from flowrunner.http.addresses import tls_context
 from flowrunner.http.bodies import Body, Lines, Meter, Unpacking, length_of
 from flowrunner.http.connections import AsyncConnections, Connections
 from flowrunner.http.failures import FAILURES, never_sent, translate
-from flowrunner.http.wire import Again, Limits, Wire
+from flowrunner.http.wire import Again, Limits, Wire, given
 
 __all__ = ["AsyncHttpSession", "HttpSession"]
 
@@ -92,7 +92,7 @@ class HttpSession(Wire):
 
     def _logged_in(self, login: Plan[Mapping[str, Secret]], deadline: float | None) -> Mapping[str, Secret]:
         try:
-            return drive(login, lambda step: self._exchange(step, deadline))
+            return given(drive(login, lambda step: self._exchange(step, deadline)))
         except (TransportError, VendorError, ProtocolError) as error:
             raise never_sent(error) from error
 
@@ -249,7 +249,7 @@ class AsyncHttpSession(Wire):
 
     async def _logged_in(self, login: Plan[Mapping[str, Secret]], deadline: float | None) -> Mapping[str, Secret]:
         try:
-            return await adrive(login, lambda step: self._exchange(step, deadline))
+            return given(await adrive(login, lambda step: self._exchange(step, deadline)))
         except (TransportError, VendorError, ProtocolError) as error:
             raise never_sent(error) from error
 

@@ -15,6 +15,7 @@ from flowrunner.answers import retry_after
 from flowrunner.errors import (
     ClientClosed,
     ConfigError,
+    ProtocolError,
     TransportError,
 )
 from flowrunner.plans import Request, Response
@@ -37,7 +38,7 @@ from flowrunner.http.bodies import Meter, json_bytes
 from flowrunner.http.failures import too_early
 from flowrunner.http.gate import Gate
 
-__all__ = ["Again", "Limits", "Wire"]
+__all__ = ["Again", "Limits", "Wire", "given"]
 
 T = TypeVar("T")
 
@@ -268,6 +269,17 @@ class Wire(ABC):
         self._learned(credentials.values())
         self._credentials = credentials
         return is_new
+
+
+def given(credentials: Mapping[str, Secret]) -> Mapping[str, Secret]:
+    """The headers that a login gave. What HTTP libraries raise of one that is none would hold it.
+
+    Raises:
+        ProtocolError: no header can carry them.
+    """
+    if not all(value.reveal().isascii() for value in credentials.values()):
+        raise ProtocolError("the vendor's answer to the login has a token that no HTTP header can carry")
+    return credentials
 
 
 def _action(kind: RequestKind, outcome: Response | TransportError) -> Action | None:

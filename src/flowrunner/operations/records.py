@@ -185,8 +185,8 @@ class Runs:
         self._schedule = schedule
         self._uncertain: dict[RunRef, datetime] = {}
 
-    def attach(self, ref: RunRef | str) -> RunRecord:
-        """A run that was started before, or elsewhere; nothing is asked."""
+    def attach(self, ref: RunRef | str, submitted_at: datetime | None = None) -> RunRecord:
+        """A run that was started before, or elsewhere, and when, where that is known; nothing is asked."""
         ref = RunRef.parse(ref) if isinstance(ref, str) else ref
         if not isinstance(ref, RunRef):
             raise InvalidRequest(f"{ref!r} is not a run reference: give a RunRef, or the text that str(run.ref) gives")
@@ -197,11 +197,22 @@ class Runs:
         if not _is_family(ref.backend, backend.family, backend.name):
             raise InvalidRequest(f"{ref} was made by backend {ref.backend!r}, which {backend.name!r} cannot follow")
         state = RunState.UNKNOWN if ref.id is not None else RunState.SUBMITTING
-        track = Track(status=RunStatus(state=state))
-        record = RunRecord(ref, track, born=self._context.monotonic(), expected_flow=ref.flow or None)
-        record.submitted_at = self._uncertain.get(ref)
+        born = self._born(submitted_at)
+        taken = born if submitted_at is not None and ref.id is not None else None
+        track = Track(status=RunStatus(state=state), submitted_at=taken)
+        record = RunRecord(ref, track, born=born, expected_flow=ref.flow or None)
+        record.submitted_at = submitted_at or self._uncertain.get(ref)
         record.is_settled = ref.id is None or ref.key is None
         return record
+
+    def _born(self, submitted_at: datetime | None) -> float:
+        """When a run was submitted, in monotonic seconds; now, where nobody knows."""
+        now = self._context.monotonic()
+        if submitted_at is None:
+            return now
+        if submitted_at.tzinfo is None:
+            raise InvalidRequest("`submitted_at` has no time zone: give it one, such as datetime.now(UTC) has")
+        return now - max((self._context.now() - submitted_at).total_seconds(), 0.0)
 
     def uncertain(self, ref: RunRef, submitted_at: datetime) -> None:
         """Remember when a submission was sent whose outcome is unknown; of several alike, the first."""
@@ -241,8 +252,7 @@ class Runs:
                 reason=last.reason,
                 observed_at=last.at,
             )
-        now, began = self._context.monotonic(), entry.accepted_at or entry.intended_at
-        born = now - max((self._context.now() - began).total_seconds(), 0.0)
+        born = self._born(entry.accepted_at or entry.intended_at)
         track = Track(
             status=status,
             submitted_at=born if entry.run_id is not None else None,

@@ -201,7 +201,7 @@ async def _request(world: FmeWorld, request: Request) -> Response:
 async def _log(world: FmeWorld, request: Request) -> Response:
     """Give the log as text: 404 before there is one, 406 if JSON is asked for (both assumed)."""
     job = _find_job(world, request)
-    lines = log_of(job, world.pool.clock.now())
+    lines = log_of(job)
     if not lines:
         raise ApiError(404, f"The log of the job {job.id} does not exist.")
     if not wants_content(request, "text/plain") and "*/*" not in request.headers.get("accept", "*/*"):

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from flowrunner.simulator.engine import Job
 
 
-def log_of(job: Job, now: datetime) -> list[str]:
-    """Return what a job wrote until now; nothing before it started."""
+def log_of(job: Job) -> list[str]:
+    """Return what a job wrote until now; nothing before it started. What is written stays as it is."""
     if job.started_at is None:
         return []
-    seconds = ((job.finished_at or now) - job.started_at).total_seconds()
-    lines = [*_beginning(job), *(_end(job) if job.state.is_final else ())]
-    return [_line(job.started_at, seconds * place / len(lines), kind, text) for place, (kind, text) in enumerate(lines)]
+    lines = [_line(job.started_at, 0.0, *line) for line in _beginning(job)]
+    if job.finished_at is not None:
+        seconds = (job.finished_at - job.started_at).total_seconds()
+        lines += [_line(job.started_at, seconds, *line) for line in _end(job)]
+    return lines
 
 
 def line_count(job: Job) -> int:

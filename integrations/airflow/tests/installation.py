@@ -1,0 +1,170 @@
+"""A whole Airflow, in processes of its own: scheduler with its workers, triggerer, API server and DAG processor.
+
+It keeps to the loopback interface and to SQLite. Each process leads a group of its own, by which it is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import httpx
+
+__all__ = ["Installation"]
+
+COMMANDS = {
+    "api-server": ["api-server"],
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+}
+
+
+class Installation:
+    """Starts it, asks it, and stops it.
+
+    Args:
+        home: an empty folder.
+        variables: environment variables for all processes, connections among them.
+    """
+
+    def __init__(self, home, variables):
+        self.home = home
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.env = os.environ | _configuration(home, port) | variables
+        self.processes = {}
+        (home / "dags").mkdir()
+        self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+
+    def prepare(self):
+        """Make the database and read the DAGs."""
+        for command in (["db", "migrate"], ["dags", "reserialize"]):
+            self._airflow(*command)
+
+    def _airflow(self, *command):
+        whole = [sys.executable, "-m", "airflow", *command]
+        run = subprocess.run(whole, env=self.env, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+
+    def start(self, *names):
+        """Start processes by their names."""
+        for name in names:
+            with (self.home / f"{name}.log").open("a") as log:
+                self.processes[name] = subprocess.Popen(
+                    [sys.executable, "-m", "airflow", *COMMANDS[name]],
+                    env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                )  # fmt: skip
+
+    def kill(self, name, how=signal.SIGKILL):
+        """End a process, and those it started."""
+        process = self.processes.pop(name)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self):
+        """End all that was started."""
+        for name in list(self.processes):
+            self.kill(name, signal.SIGTERM if name == "api-server" else signal.SIGKILL)
+        self._client.close()
+
+    # Its API
+
+    def log_in(self):
+        """Get a token; the server may still be starting."""
+        self.until(lambda: _is_up(self._client), "the API server answers")
+        token = self._client.get("/auth/token").json()["access_token"]
+        self._client.headers["authorization"] = f"Bearer {token}"
+
+    def ask(self, method, path, **arguments):
+        """What the API answers. It fails where SQLite is busy, and is asked again then, as a person would do it."""
+        for _ in range(20):
+            answer = self._client.request(method, f"/api/v2{path}", **arguments)
+            if answer.status_code < 500:
+                break
+            time.sleep(0.5)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json() if answer.content else None
+
+    def trigger(self, dag, run_id="once"):
+        """Have a DAG run."""
+        self.ask("POST", f"/dags/{dag}/dagRuns", json={"dag_run_id": run_id, "logical_date": None})
+
+    def mark(self, dag, state, run_id="once"):
+        """Say of the task of a run how it stands, as a person may."""
+        self.ask("PATCH", f"/dags/{dag}/dagRuns/{run_id}/taskInstances/run", json={"new_state": state})
+
+    def clear(self, dag, run_id="once"):
+        """Clear the task of a run."""
+        asked = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["run"], "only_failed": False}
+        self.ask("POST", f"/dags/{dag}/clearTaskInstances", json=asked)
+
+    def tasks(self, dag, run_id="once"):
+        """The instances of the tasks of a run."""
+        path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances"
+        found = []
+        while more := self.ask("GET", path, params={"limit": 100, "offset": len(found)})["task_instances"]:
+            found += more
+        return found
+
+    def states(self, dag, run_id="once"):
+        """How many instances are in which state."""
+        states = [each["state"] for each in self.tasks(dag, run_id)]
+        return {state: states.count(state) for state in set(states)}
+
+    @staticmethod
+    def until(holds, what, patience=120, pause=0.25):
+        """Wait until something holds, and say how long it took."""
+        began = time.monotonic()
+        while not holds():
+            assert time.monotonic() - began < patience, f"waited {patience} s in vain until {what}"
+            time.sleep(pause)
+        return time.monotonic() - began
+
+
+def _is_up(client):
+    with suppress(httpx.HTTPError):
+        return client.get("/api/v2/monitor/health").is_success
+    return False
+
+
+def _free_port():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return held.getsockname()[1]
+
+
+def _configuration(home, port):
+    url = f"http://127.0.0.1:{port}"
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__PARALLELISM": "6",
+        "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "1000",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "only-for-this-test-and-long-enough-for-it-to-be-taken-0123456789",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+        "NO_PROXY": "127.0.0.1",
+    }
