@@ -103,7 +103,7 @@ def test_a_run_that_waits_for_a_person_is_shown_and_waited_for(start, caplog):
     flows.pool.script(REPORT, Behaviour(duration=4, pauses=(asks,)))
 
     assert outcome("asks", REPORT)["status"]["state"] == "succeeded"
-    [line] = [each for each in caplog.records if "waits (user_input)" in each.getMessage()]
+    [line] = [each for each in caplog.records if "is waiting for user_input" in each.getMessage()]
     assert line.levelname == "WARNING"
     assert REPORT in line.getMessage()
 
