@@ -90,11 +90,10 @@ async def _current(client: AsyncClient, work: Work, ref: str) -> str:
 async def _follow(client: AsyncClient, ref: str, log: logging.Logger) -> dict[str, Any]:
     run, told = client.attach(ref), None
     async for status in run.watch():
-        if status.state is RunState.WAITING:
-            log.warning("Run %s of %s waits (%s) until it is answered", run.id, run.flow, status.reason)
-        elif status.state is not told:
-            log.info("Run %s of %s is %s", run.id, run.flow, status.state)
-        told = status.state
+        if (stands := (status.state, status.reason)) != told:
+            level = logging.WARNING if status.state is RunState.WAITING else logging.INFO
+            log.log(level, "Run %s of %s is %s", run.id, run.flow, " for ".join(filter(None, stands)))
+        told = stands
     result = await run.wait()
     return evolve(result, status=result.status.without_raw(), raw={}).to_dict()
 
@@ -162,7 +161,7 @@ async def _cancel(client: AsyncClient, ref: str) -> str:
 
 @dg.sensor(minimum_interval_seconds=30)
 def remote_runs(context: dg.SensorEvaluationContext, server: WorkflowServer) -> dg.SensorResult:
-    """Tell Dagster how the server's runs end, whoever started them, for one request a tick.
+    """Tell Dagster how the server's runs end, whoever started them; one look at the server's list a tick.
 
     What a flow that succeeded has made is materialized; other ends are observed. What had ended before the first tick
     is passed over.

@@ -102,11 +102,10 @@ async def follow(server: str, ref: str) -> dict[str, Any]:
 async def _follow(client: AsyncClient, ref: str, log: logging.Logger) -> dict[str, Any]:
     run, told = client.attach(ref), None
     async for status in run.watch():
-        if status.state is RunState.WAITING:
-            log.warning("Run %s of %s waits (%s) until it is answered", run.id, run.flow, status.reason)
-        elif status.state is not told:
-            log.info("Run %s of %s is %s", run.id, run.flow, status.state)
-        told = status.state
+        if (stands := (status.state, status.reason)) != told:
+            level = logging.WARNING if status.state is RunState.WAITING else logging.INFO
+            log.log(level, "Run %s of %s is %s", run.id, run.flow, " for ".join(filter(None, stands)))
+        told = stands
     result = await run.wait()
     return evolve(result, status=result.status.without_raw(), raw={}).to_dict()
 

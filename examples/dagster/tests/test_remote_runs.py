@@ -158,7 +158,7 @@ def test_a_run_that_waits_for_a_person_is_shown_and_waited_for(start, instance):
     flows.pool.script(REPORT, Behaviour(duration=4, pauses=(asks,)))
     result = executed_on_smart_flows(instance)
     assert result.success
-    [line] = [each for each in instance.all_logs(result.run_id) if "waits (user_input)" in each.user_message]
+    [line] = [each for each in instance.all_logs(result.run_id) if "is waiting for user_input" in each.user_message]
     assert line.level == 30  # a warning
     assert line.step_key == "follow[one]"
 

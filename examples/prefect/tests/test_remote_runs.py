@@ -63,8 +63,8 @@ def test_the_example_of_the_how_to_runs(start):
     assert_submitted(fme, FLOW, {"THEMES": ["cenart"]})
 
 
-def test_a_retry_of_the_flow_submits_nothing_again(start):
-    """What a flow run has submitted stays submitted when the flow is run again."""
+def test_a_retry_of_the_flow_submits_nothing_again(start, caplog):
+    """What a flow run has submitted stays submitted when the flow is run again: Prefect has kept the references."""
     fme = start("fme-flow-v4", "retried")
     calls = count(1)
 
@@ -77,6 +77,7 @@ def test_a_retry_of_the_flow_submits_nothing_again(start):
 
     asyncio.run(fails_once())
     assert next(calls) == 3
+    assert caplog.text.count("Finished in state Cached") == 2
     assert len(fme.books) == 2
 
 
@@ -102,7 +103,7 @@ def test_a_run_that_waits_for_a_person_is_shown_and_waited_for(start, caplog):
     flows.pool.script(REPORT, Behaviour(duration=4, pauses=(asks,)))
 
     assert outcome("asks", REPORT)["status"]["state"] == "succeeded"
-    [line] = [each for each in caplog.records if "waits (user_input)" in each.getMessage()]
+    [line] = [each for each in caplog.records if "is waiting for user_input" in each.getMessage()]
     assert line.levelname == "WARNING"
     assert REPORT in line.getMessage()
 

@@ -1,6 +1,7 @@
 """What becomes of a run when the process of its flow is cancelled or killed."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelling, Scheduled, State
 
-from conftest import PATIENCE, until
+from conftest import until
 from flowrunner.simulator import Behaviour, JobState
 
 FLOW = "Samples/austinDownload.fmw"
@@ -29,10 +30,15 @@ def deadly(tmp_path_factory):
 def serving(deadly):
     """`python served.py`, until the tests are done."""
     more = {"PREFECT_RUNNER_POLL_FREQUENCY": "1", "PREFECT_API_URL": PREFECT_API_URL.value(), "DEADLY": str(deadly)}
-    process = subprocess.Popen([sys.executable, "served.py"], cwd=HERE, env=os.environ | more)
+    command = [sys.executable, "served.py"]
+    process = subprocess.Popen(command, cwd=HERE, env=os.environ | more, start_new_session=True)
     yield
-    process.terminate()
-    process.wait(PATIENCE)
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:  # after a failed test: it waits for the flow runs that go on
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture(scope="module")
