@@ -53,6 +53,7 @@ def drawn(text: Text) -> str:
     """The picture. It asks for no font from elsewhere, as rich's own would."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, legacy_windows=False)
     console.print(text, no_wrap=True, crop=True)
+    console.print()  # the picture ends in the middle of its last line
     picture = console.export_svg(title="flowrunner demo", theme=THEME, unique_id="demo")
     picture = re.sub(r"@font-face {.*?}\n", "", picture, flags=re.DOTALL)
     return picture.replace("Fira Code,", "ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono,")

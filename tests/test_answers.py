@@ -358,6 +358,14 @@ def test_a_refusal_that_a_reader_makes_out_is_one():
         submitted(Response(200), refuse)
 
 
+@pytest.mark.parametrize("status", [401, 403, 429, 500])
+def test_advice_follows_the_vendors_words(status):
+    """The full stop of a sentence of theirs does not stand before our colon; their words are kept as they are."""
+    error = answers.error_for(Response(status), "The key is not valid.")
+    assert ": The key is not valid: " in error.message
+    assert error.vendor_message == "The key is not valid."
+
+
 def test_other_errors_are_not_judged():
     """A bug in a reader, or the end of the program, is not an outcome."""
     with pytest.raises(KeyboardInterrupt):

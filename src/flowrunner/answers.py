@@ -120,7 +120,7 @@ def error_for(response: Response, vendor_message: str | None = None) -> Flowrunn
         response: an answer that is not the expected one.
         vendor_message: the vendor's own words; None where the body is not in the vendor's own form.
     """
-    status, said = response.status, f": {vendor_message}" if vendor_message else ""
+    status, said = response.status, f": {vendor_message.rstrip('.')}" if vendor_message else ""
     context: dict[str, Any] = {"http_status": status, "vendor_message": vendor_message}
     if status == 401:
         return AuthenticationError(f"the vendor did not accept the credential{said}: check or renew it", **context)

@@ -211,6 +211,22 @@ def test_the_journal(cli, doctor, tmp_path):
     assert doctor("sim", "--journal", "x" * 300)[1][None, "journal"]["level"] == "fail"
 
 
+def test_a_journal_that_cannot_be_made(doctor, tmp_path):
+    """A failure before the first submission is one: what lies above it is no folder, or one that takes no files."""
+    (tmp_path / "plain").write_text("")
+    code, found = doctor("sim", "--journal", str(tmp_path / "plain" / "deeper" / "j.sqlite3"))
+    assert (code, found[None, "journal"]["level"]) == (2, "fail")
+    assert f"{tmp_path / 'plain'} takes no new file" in found[None, "journal"]["message"]
+    assert "--journal none" in found[None, "journal"]["advice"]
+    assert doctor("sim", "--journal", str(tmp_path / "new" / "j.sqlite3"))[1][None, "journal"]["level"] == "ok"
+
+
+def test_a_connection_that_is_not_there(doctor):
+    """The advice is to make it."""
+    code, found = doctor("simm")
+    assert (code, found["simm", "settings"]["advice"]) == (2, "configure it: flowrunner init simm")
+
+
 def test_a_credential_that_others_may_read(doctor, config, simulator, tmp_path):
     """The file is named, with the command that closes it."""
     secret = tmp_path / "token"

@@ -148,8 +148,17 @@ def test_a_vendor_without_descriptions_says_so(cli, serve, vendor, code, text):
 
 
 def test_an_unknown_flow_is_not_found(cli):
-    """Exit code 9."""
-    assert cli("describe", "sim", "Demo/other.fmw").code == 9
+    """Exit code 9; the message says where to look, with the configuration that was given."""
+    ended = cli("describe", "sim", "Demo/other.fmw", "--config", "flowrunner.toml")
+    assert ended.code == 9
+    assert ended.stderr.endswith("See what there is with:\n  flowrunner flows sim --config flowrunner.toml\n")
+
+
+def test_where_flows_are_not_listed_no_list_is_named(cli, serve):
+    """A command that could not work is no advice."""
+    serve("invision")
+    ended = cli("run", "invision", "2f1d1a3c-7b0e-4c55-9f0a-3d6a5b8e1c99")
+    assert (ended.code, "flowrunner flows" in ended.stderr) == (9, False)
 
 
 def test_an_object_has_all_that_is_known_of_each_parameter(cli):

@@ -61,9 +61,10 @@ def test_a_run_that_disappears_is_lost():
     """Exit code 11, and the result that tells nothing."""
     error = RunLost("gone", result=RunResult(REF, LOST))
 
-    code, record, _ = follow(Played(error, LOST))
+    code, record, said = follow(Played(error, LOST))
 
     assert (code, record["error"], record["status"]["state"]) == (11, "RunLost", "lost")
+    assert "gone" in said
 
 
 @pytest.mark.parametrize(("run", "watched"), [((PAUSED, ASKING, LOST), 1), ((), 0)])

@@ -115,6 +115,16 @@ def test_a_person_is_asked_for_everything(run, here, simulator, person):
     assert "Programs that use it need the environment variable FME_TOKEN." in ended.stderr
 
 
+def test_what_cannot_be_right_is_asked_for_again(run, here, simulator, person):
+    """At once, and not when the rest has been answered: the address, and where the credential is kept."""
+    bare = simulator.base_url.removeprefix("http://")
+    ended = run("mine", typed=f"fme-flow-v4\n{bare}\n{simulator.base_url}/\nvault\nenv:FME_TOKEN\n{simulator.token}\n")
+
+    assert (ended.exit_code, said(here, "mine")["base_url"]) == (0, simulator.base_url)
+    assert "with https:// or http:// in front" in ended.stderr
+    assert "a credential cannot be kept in 'vault': there are: env, file, keyring, literal" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "missing"),
     [

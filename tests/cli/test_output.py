@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
+import click
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -114,6 +118,30 @@ def test_colour_is_for_terminals_unless_no_color_is_set(monkeypatch, capsys, no_
     Output().status(RunStatus(state=RunState.FAILED))
 
     assert coloured == ("\x1b[31mfailed" in capsys.readouterr().out)
+
+
+def unbuffered(file):
+    """A stdout that keeps nothing, so that closing it cannot fail again."""
+    return io.TextIOWrapper(file, write_through=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_line_that_cannot_be_written_is_told(monkeypatch):
+    """It may be the reference of a run, which would be lost: a full disk is an error that shows it, no traceback."""
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr(sys, "stdout", unbuffered(full))
+        with pytest.raises(click.ClickException, match=r"cannot write to stdout: .+\n  flowrunner:1:a$"):
+            Output().data("flowrunner:1:a")
+
+
+def test_a_reader_that_has_enough_is_no_error(monkeypatch):
+    """A pipe that was closed ends the command as it ends others."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb", buffering=0) as pipe:
+        monkeypatch.setattr(sys, "stdout", unbuffered(pipe))
+        with pytest.raises(BrokenPipeError):
+            Output().data("line")
 
 
 def test_on_a_terminal_messages_break_at_spaces(monkeypatch, capsys):

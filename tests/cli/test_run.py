@@ -200,6 +200,14 @@ def test_an_unknown_connection_is_a_configuration_error(cli):
     assert (ended.code, ended.stdout) == (2, "")
     assert ended.stderr.startswith("Error: there is no connection 'simm'")
     assert "did you mean 'sim'" in ended.stderr
+    assert ended.stderr.endswith("To configure a connection:\n  flowrunner init\n")
+
+
+@pytest.mark.parametrize("seconds", ["1m", "-1", "inf", "nan"])
+def test_a_timeout_is_a_number_of_seconds(cli, seconds):
+    """Anything else is exit code 2, with an example."""
+    ended = cli("run", "sim", FLOW, "--timeout", seconds)
+    assert (ended.code, f"'{seconds}' is not a number of seconds, such as 90" in ended.stderr) == (2, True)
 
 
 def test_another_configuration_can_be_named(cli, config, script, tmp_path):

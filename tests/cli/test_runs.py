@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 
@@ -159,6 +160,16 @@ def test_when_a_run_was_queued(status, shown):
     """To the minute, in UTC; where the vendor does not tell, when it started."""
     run = SimpleNamespace(id="1", flow=FLOW, status=status)
     assert _run_cells(run)[3] == shown
+
+
+@pytest.mark.parametrize(("columns", "headings"), [(80, "id state flow"), (40, "id"), (20, "id")])
+def test_what_has_no_room_is_left_out(cli, serve, columns, headings):
+    """The last columns go, whole, so that what is shown can be read, and an id be copied."""
+    serve("smart-flows").pool.submit(str(SmartFlowId.ASKS_ONCE))
+    cli("wait", "smart-flows", rows(cli("runs", "smart-flows"))[0][1])
+    lines = cli("runs", "smart-flows", **TERMINAL, COLUMNS=str(columns), NO_COLOR="1").stdout.splitlines()
+    assert re.sub(r"\x1b\[\d*m", "", lines[0]).split() == headings.split()
+    assert all(len(line) <= columns for line in lines[1:])
 
 
 # --- started from here

@@ -26,7 +26,7 @@ from flowrunner.config.explanation import explain
 from flowrunner.config.file import read_configuration
 from flowrunner.config.sources import Origin, variable_of
 from flowrunner.connecting import connect
-from flowrunner.errors import BackendLoadError, FlowrunnerError, JournalError, TransportError
+from flowrunner.errors import BackendLoadError, FlowrunnerError, JournalError, TransportError, UnknownConnection
 from flowrunner.plans import Request
 from flowrunner.retries import Failure
 
@@ -158,7 +158,7 @@ def _journal(place: JournalPlace) -> Iterator[Finding]:
     path = default_path() if place is True else Path(place)
     try:
         if not path.exists():
-            yield Finding("journal", Level.OK, f"{path}: not there yet; the first submission makes it")
+            yield _journal_to_be(path)
             return
         journal = Journal.open(path)
         entries = len(journal.entries())
@@ -169,6 +169,16 @@ def _journal(place: JournalPlace) -> Iterator[Finding]:
         yield Finding("journal", Level.FAIL, f"{path}: {error.strerror}", "name another", code=ExitCode.USAGE)
     else:
         yield Finding("journal", Level.OK, f"{path}, {entries} submission{'s' if entries != 1 else ''}")
+
+
+def _journal_to_be(path: Path) -> Finding:
+    """Whether the first submission can make the journal, with the folders that it lacks."""
+    folder = next(each for each in path.absolute().parents if each.exists())
+    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        return Finding("journal", Level.OK, f"{path}: not there yet; the first submission makes it")
+    text = f"{path}: not there yet, and it cannot be made: {folder} takes no new file"
+    advice = "name another: --journal FILE, or go without: --journal none"
+    return Finding("journal", Level.FAIL, text, advice, code=ExitCode.USAGE)
 
 
 # --- one connection
@@ -184,7 +194,8 @@ def _of_connection(name: str, config: str | None) -> Iterator[Finding]:
     try:
         explanation = explain(name, config=config)
     except FlowrunnerError as error:
-        yield Finding("settings", Level.FAIL, error.message, "mend the file", code=code_of(error))
+        advice = f"configure it: flowrunner init {name}" if isinstance(error, UnknownConnection) else "mend the file"
+        yield Finding("settings", Level.FAIL, error.message, advice, code=code_of(error))
         return
     if explanation.problem is not None:
         advice = f"see all of them: flowrunner connections --explain {name}"

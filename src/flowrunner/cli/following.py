@@ -113,6 +113,8 @@ def _conclude(run: Run, result: RunResult, output: Output, error: FlowrunnerErro
     show_picture({"": moments(run.history, result.status)}, output)
     record = {**run_object(run), **result.to_dict()}
     if error is not None:
+        if isinstance(error, RunLost):
+            output.say(one_line(error.message))
         for note in getattr(error, "__notes__", ()):
             output.say(note)
         record |= {"error": type(error).__name__, "message": error.message, "exit_code": int(code_of(error))}

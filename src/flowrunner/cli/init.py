@@ -17,6 +17,7 @@ from flowrunner.cli.extras import is_installed
 from flowrunner.cli.options import config_option, json_option
 from flowrunner.cli.outcome import command_line, reporting
 from flowrunner.cli.output import Output, is_interactive
+from flowrunner.config.addresses import check_address
 from flowrunner.config.connection import resolve
 from flowrunner.config.file import VARIABLE, read_configuration
 from flowrunner.config.settings import declared, from_text
@@ -33,7 +34,7 @@ from flowrunner.nearmiss import suggestion
 from flowrunner.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flowrunner.config.settings import Setting
     from flowrunner.models import Health
@@ -228,10 +229,23 @@ def _settings(questions: Questions, backend: str, known: Mapping[str, Setting]) 
         if setting.is_required and not setting.is_secret and setting.name not in given:
             option = "--base-url" if setting.name == "base_url" else f"--set {setting.name}=..."
             text = "Address of the server" if setting.name == "base_url" else setting.name
-            given[setting.name] = questions.ask(text, None, option)
+            prompt = {"value_proc": _asked_again(check_address)} if setting.name == "base_url" else {}
+            given[setting.name] = questions.ask(text, None, option, **prompt)
     if questions.credential == "password" and "username" in known and "username" not in given:
         given["username"] = questions.ask("User", None, "--set username=...")
     return {name: _read(known[name], text) for name, text in given.items()}
+
+
+def _asked_again(check: Callable[[str], str]) -> Callable[[str], str]:
+    """What reads an answer at a terminal: what cannot be right is asked for once more, not after all the rest."""
+
+    def read(text: str) -> str:
+        try:
+            return check(text.strip())
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+
+    return read
 
 
 def _read(setting: Setting, text: str) -> Any:
@@ -256,12 +270,22 @@ def _credential(questions: Questions, known: Mapping[str, Setting]) -> Setting |
 def _keeping(questions: Questions, name: str) -> Keeping:
     usual = "keyring" if is_installed("keyring") else "file"
     text = questions.ask(
-        "Keep the credential in (keyring, file, env:NAME, literal)", questions.keep, "--keep", default=usual
-    )
+        "Keep the credential in (keyring, file, env:NAME, literal)", questions.keep, "--keep", default=usual,
+        value_proc=_asked_again(_known_place),
+    )  # fmt: skip
+    try:
+        _known_place(text)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     kind, _, place = text.partition(":")
-    if kind not in _KINDS:
-        raise ConfigError(f"a credential cannot be kept in {kind!r}: {suggestion(kind, _KINDS)}")
     return Keeping(kind, _place(questions, kind, place, name))
+
+
+def _known_place(text: str) -> str:
+    kind = text.partition(":")[0]
+    if kind not in _KINDS:
+        raise ValueError(f"a credential cannot be kept in {kind!r}: {suggestion(kind, _KINDS)}")
+    return text
 
 
 def _place(questions: Questions, kind: str, place: str, name: str) -> str:
@@ -308,7 +332,7 @@ def _checked(questions: Questions, backend: str, given: Mapping[str, Any], outpu
     try:
         health = _health(backend, given)
     except FlowrunnerError as error:
-        if isinstance(error, ConfigError) or not questions.confirm(f"{error.message}\nWrite it all the same?"):
+        if isinstance(error, ConfigError) or not _goes_on(questions, error, output):
             error.add_note("Nothing is written. To write it unchecked: --no-check")
             raise
         return None
@@ -318,6 +342,13 @@ def _checked(questions: Questions, backend: str, given: Mapping[str, Any], outpu
         version = f": {health.version}" if health.version else ""
         output.say(f"The server answers and takes the credential{version}.")
     return health
+
+
+def _goes_on(questions: Questions, error: FlowrunnerError, output: Output) -> bool:
+    if not is_interactive():
+        return False
+    output.insist(error.message)
+    return questions.confirm("Write it all the same?")
 
 
 def _health(backend: str, given: Mapping[str, Any]) -> Health | None:

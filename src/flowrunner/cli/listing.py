@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from attrs import frozen
 from rich.console import Console
@@ -12,13 +12,16 @@ from rich.text import Text
 from flowrunner.cli.output import unbroken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from flowrunner.cli.output import Output
 
 __all__ = ["Column", "Listing"]
 
 T = TypeVar("T")
+
+_GAP: Final = 2
+"""Blanks between columns."""
 
 
 @frozen
@@ -41,7 +44,7 @@ class Listing(Generic[T]):
     """How things of one kind are shown.
 
     Attributes:
-        columns: of the table. One without anything in it is left out.
+        columns: of the table. One without anything in it is left out, as are the last ones where there is no room.
         cells: what stands in them, each a text, or a text and its style.
         fields: what is piped, always so many.
         record: the object that `--json` prints.
@@ -75,14 +78,30 @@ def _text(cell: str | tuple[str, str]) -> Text:
 
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    shown = [at for at in range(len(columns)) if any(row[at] for row in rows)]
+    filled = [at for at in range(len(columns)) if any(row[at] for row in rows)]
+    least = {at: _least(columns[at], [row[at] for row in rows]) for at in filled}
+    shown = _with_room(least, width)
     for at in shown:
-        column, longest = columns[at], max(row[at].cell_len for row in rows)
-        least = min(longest, width) if column.is_whole else None
-        table.add_column(column.heading, overflow="fold", no_wrap=column.is_whole, min_width=least)
+        column = columns[at]
+        whole = min(least[at], width) if column.is_whole else None
+        table.add_column(column.heading, overflow="fold", no_wrap=column.is_whole, min_width=whole)
     for row in rows:
         table.add_row(*(_fitted(row[at], columns[at]) for at in shown))
     return table
+
+
+def _least(column: Column, cells: Sequence[Text]) -> int:
+    """How narrow a column may become: the heading can be read, and what is whole stays so."""
+    heading = len(column.heading)
+    return max(heading, *(cell.cell_len for cell in cells)) if column.is_whole else heading
+
+
+def _with_room(least: Mapping[int, int], width: int) -> list[int]:
+    """The columns that there is room for: the last ones go first, and the first one stays."""
+    shown = list(least)
+    while len(shown) > 1 and sum(least[at] + _GAP for at in shown) - _GAP > width:
+        shown.pop()
+    return shown
 
 
 def _fitted(cell: Text, column: Column) -> Text:

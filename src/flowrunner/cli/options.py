@@ -39,9 +39,12 @@ class Seconds(click.types.FloatParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the number."""
-        number: float = super().convert(value, param, ctx)
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
         if not 0 <= number < math.inf:
-            self.fail(f"{value} is not a number of seconds", param, ctx)
+            self.fail(f"{value!r} is not a number of seconds, such as 90", param, ctx)
         return number
 
 

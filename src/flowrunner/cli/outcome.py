@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from flowrunner import errors
+from flowrunner import errors, registry
+from flowrunner.backend import Capability
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.enums import RunState
 
@@ -159,4 +160,13 @@ def reported(error: FlowrunnerError, output: Output, *advice: str) -> NoReturn:
 def _advice(error: FlowrunnerError) -> tuple[str, ...]:
     if isinstance(error, errors.SubmissionUncertain):
         return (f"Handle: {error.handle}",)
+    config = click.get_current_context().params.get("config")
+    if isinstance(error, errors.UnknownConnection):
+        return (f"To configure a connection:\n  {command_line('init', config=config)}",)
+    if isinstance(error, errors.FlowNotFound) and error.connection and _lists_flows(error.backend):
+        return (f"See what there is with:\n  {command_line('flows', error.connection, config=config)}",)
     return ()
+
+
+def _lists_flows(backend: str | None) -> bool:
+    return backend is not None and Capability.LIST_FLOWS in registry.load(backend).capabilities

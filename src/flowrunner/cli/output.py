@@ -225,7 +225,9 @@ def _to_stdout(line: str) -> None:
     except BrokenPipeError:  # whoever reads has had enough, which click knows how to end with
         raise
     except OSError as error:
-        raise click.ClickException(f"cannot write to stdout: {error.strerror or error}") from error
+        # The line may be the only thing that finds a run again.
+        text = f"cannot write to stdout: {error.strerror or error}. What was not written:\n  {line}"
+        raise click.ClickException(text) from error
 
 
 def _to_stderr(message: str) -> None:

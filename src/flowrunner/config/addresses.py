@@ -32,7 +32,7 @@ def check_address(text: str) -> str:
     """
     parts = _split(text)
     if parts is None or _NEVER.search(text) or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("expected an address such as https://fme.example.com")
+        raise ValueError("expected an address such as https://fme.example.com, with https:// or http:// in front")
     if "@" in parts.netloc:
         raise ValueError("an address must not hold a user or a password: there are settings for credentials")
     if "?" in text or "#" in text:
