@@ -91,7 +91,7 @@ REFUSED = [
     entry(token=""),
     entry(token=" x"),
     entry(token="a\nb"),
-    entry(token="\u20ac"),
+    entry(token="a b\u00e9"),
     entry(token={}),
     entry(token={"evn": "KEY"}),
     entry(token={"env": ""}),
@@ -133,6 +133,7 @@ def test_what_the_library_refuses_the_schema_refuses(document):
         entry(base_url="http://127.0.0.1:8080"),
         entry(base_url="http://[::1]:8080"),
         entry(token="a b~"),
+        entry("smart-flows", base_url="https://example.com", username="ada", password="h\u00e9 \u017c"),
         entry(status_map={"NEW WORD": "failed/platform", "OTHER": "waiting"}),
         entry(time_zone="Europe/Oslo"),
         {},
@@ -203,4 +204,4 @@ def test_every_type_that_can_be_configured_has_its_schema(monkeypatch):
     assert "type" not in found["key"]
     assert found["share"] == {"description": "Any number.", "type": "number", "default": 0.5}
     assert found["word"]["default"] == "x"
-    assert found["credential"]["allOf"] == [{"$ref": "#/definitions/credential"}]
+    assert found["credential"]["allOf"] == [{"$ref": "#/definitions/credential"}, {"pattern": "^[ -~]*$"}]

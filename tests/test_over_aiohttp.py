@@ -437,3 +437,15 @@ def test_a_proxy_that_aiohttp_does_not_speak_to():
     """It is refused, not gone around."""
     with pytest.raises(ValueError, match="no way over a socks5 proxy"):
         Connection(verify=ssl.create_default_context(), proxy="socks5://127.0.0.1:1")
+
+
+def test_one_that_was_never_used_closes():
+    """There is nothing to close then, and a second time does no harm."""
+
+    async def main():
+        connection = Connection(verify=ssl.create_default_context(), proxy=None)
+        await connection.aclose()
+        await connection.aclose()
+        return connection._session
+
+    assert asyncio.run(main()) is None

@@ -133,7 +133,8 @@ def secret(help: str, *, default: Any = NOTHING, in_header: bool = True) -> Any:
     """
     converter = Secret.wrap if default is NOTHING else _wrap_optional
     validator = _ascii if in_header else None
-    return field(default=default, converter=converter, validator=validator, metadata={"help": help, "secret": True})
+    metadata = {"help": help, "secret": True, "in_header": in_header}
+    return field(default=default, converter=converter, validator=validator, metadata=metadata)
 
 
 def _ascii(_owner: object, attribute: Attribute[Any], value: Secret | None) -> None:

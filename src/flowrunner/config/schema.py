@@ -43,13 +43,15 @@ _CREDENTIAL: Final = {
             "maxProperties": 1,
         },
         {
-            # What no header can carry is refused; so is a blank at either end.
+            # A control character is refused; so is a blank at either end.
             "type": "string",
-            "pattern": "^[!-~\u00a1-\u00ff]([ -~\u00a0-\u00ff]*[!-~\u00a1-\u00ff])?$",
+            "pattern": "^[^\u0000- \u007f-\u00a0]([^\u0000-\u001f\u007f-\u009f]*[^\u0000- \u007f-\u00a0])?$",
             "description": "The credential itself: it works, with a warning.",
         },
     ]
 }
+_ASCII: Final = {"pattern": "^[ -~]*$"}
+"""What a header can carry; it says nothing of what is no text."""
 _NAMED: Final = {"base_url": {"pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^/@?#\\\\\\s:][^@?#\\\\\\s]*$"}}
 """What a setting of this name has to be beside its type, whatever the backend."""
 
@@ -108,7 +110,8 @@ def _setting(setting: Setting, attribute: Attribute[Any]) -> dict[str, Any]:
     described = {"description": attribute.metadata.get("help", "")}
     if setting.is_secret:
         # Draft 7 ignores what stands beside a `$ref`.
-        return {**described, "allOf": [{"$ref": "#/definitions/credential"}]}
+        bounds = [_ASCII] if attribute.metadata.get("in_header") else []
+        return {**described, "allOf": [{"$ref": "#/definitions/credential"}, *bounds]}
     choices = attribute.metadata.get("choices")
     return {
         **described,
