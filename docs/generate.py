@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import commands
 import diagram
 from attrs import NOTHING, fields
 
@@ -276,6 +277,7 @@ PARTS = {
     "operations": operations,
     "capabilities": capabilities,
     "exit_codes": exit_codes,
+    "commands": commands.sections,
     "words": words,
     "retries": retries,
     "left_behind": left_behind,
