@@ -394,6 +394,8 @@ def command(tmp_path, *arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "flowrunner", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ, start_new_session=True,
+        # As an interactive shell leaves it; what a script starts in the background ignores it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
     )  # fmt: skip
 
 
