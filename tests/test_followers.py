@@ -471,3 +471,22 @@ def test_a_refused_credential_ends_all_waits_each_with_an_error_of_its_own(fme):
     errors = asyncio.run(main())
     assert {type(error) for error in errors} == {AuthenticationError}
     assert len({id(error) for error in errors}) == 30
+
+
+def test_many_that_end_at_once_do_not_keep_the_loop(fme):
+    """A page with news of all of them is told in parts: whoever waits for the first goes on before the last is told."""
+    seen = []
+
+    def note(event):
+        if isinstance(event, flowrunner.StatusChanged) and event.new.state.is_final:
+            seen.append("told")
+
+    async def main():
+        async with flowrunner.connect_async("prod", check_parameters=False, on_event=note) as client:
+            runs = [await client.submit(FLOW) for _ in range(200)]
+            async for _ in client.as_completed(runs):
+                seen.append("gone on")
+
+    asyncio.run(main())
+    assert (seen.count("told"), seen.count("gone on")) == (200, 200)
+    assert 1 <= seen.index("gone on") <= 100

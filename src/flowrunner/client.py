@@ -415,7 +415,7 @@ class Client(_ClientBase):
             return drive(step.plan, partial(self._send, self._limits(step)))
         if isinstance(step, Attend):
             return self._follower.attend(step.crowd)
-        return self._clock.sleep(step.seconds)
+        return self._clock.sleep(step.seconds) if step.seconds else None
 
     def _send(self, limits: Mapping[str, Any], step: Step) -> Any:
         if isinstance(step, Request):
@@ -817,7 +817,11 @@ class AsyncClient(_ClientBase):
             return await adrive(step.plan, partial(self._send, self._limits(step)))
         if isinstance(step, Attend):
             return await self._follower.attend(step.crowd)
-        return await self._clock.asleep(step.seconds)
+        if step.seconds:
+            return await self._clock.asleep(step.seconds)
+        import asyncio
+
+        return await asyncio.sleep(0)  # no time passes: others get to do something
 
     async def _send(self, limits: Mapping[str, Any], step: Step) -> Any:
         if isinstance(step, Request):

@@ -21,7 +21,7 @@ from flowrunner.errors import (
     ProtocolError,
 )
 from flowrunner.follow import SINGLY
-from flowrunner.operations.steps import ask
+from flowrunner.operations.steps import ask, pause
 from flowrunner.polling import ends_following
 from flowrunner.retries import Failure, failure_in
 
@@ -41,6 +41,8 @@ PAGES: Final = 100
 """Pages of a list that are read at most in one round."""
 WORTH: Final = 10
 """A page of what has ended that shows so many of those that are missing makes the next one worth reading."""
+AT_ONCE: Final = 50
+"""After news of so many runs an event loop gets to do other things: each takes a while, and wakes who waits for it."""
 MARGIN: Final = timedelta(seconds=5)
 """So late may a run come into the list of what has ended, behind others that ended after it."""
 
@@ -99,8 +101,10 @@ class Rounds:
         plan = self._context.backend.observe_many(ended=ended, cursor=cursor)
         page = yield from ask(plan, retry=False, at_most=this.at_most)
         came_at = self._context.now()
-        for followed, sighting in self._schedule.sift(page.items, asked_at, came_at):
+        for told, (followed, sighting) in enumerate(self._schedule.sift(page.items, asked_at, came_at), start=1):
             yield from self._news(followed, sighting, asked_at, came_at)
+            if told % AT_ONCE == 0:
+                yield from pause(0.0)
         self._schedule.expire(self._context.monotonic())
         return page
 

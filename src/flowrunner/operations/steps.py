@@ -64,5 +64,5 @@ def attend(crowd: Crowd) -> Operation[None]:
 
 
 def pause(length: float) -> Operation[None]:
-    """Have so many seconds pass."""
+    """Have so many seconds pass; with 0 none do, and an event loop gets to do other things."""
     yield Pause(length)
