@@ -52,7 +52,7 @@ def until(condition):
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
+        time.sleep(0.05)  # a process of its own: no clock of ours moves it
 
 
 def begin(instance, **environment) -> tuple[subprocess.Popen, DagsterRun]:

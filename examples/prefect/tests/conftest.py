@@ -33,7 +33,7 @@ def until(condition):
     while time.monotonic() < end:
         if found := condition():
             return found
-        time.sleep(0.1)
+        time.sleep(0.1)  # a real server, in a process of its own: no clock of ours moves it
     return pytest.fail("it did not come about")
 
 

@@ -92,7 +92,7 @@ class Installation:
             answer = self._client.request(method, f"/api/v2{path}", **arguments)
             if answer.status_code < 500:
                 break
-            time.sleep(0.5)
+            time.sleep(0.5)  # processes of Airflow: no clock of ours moves them
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
         return answer.json() if answer.content else None
 
@@ -128,7 +128,7 @@ class Installation:
         began = time.monotonic()
         while not holds():
             assert time.monotonic() - began < patience, f"waited {patience} s in vain until {what}"
-            time.sleep(pause)
+            time.sleep(pause)  # as above
         return time.monotonic() - began
 
 
