@@ -518,7 +518,7 @@ async def _timed(work: Callable[[], Awaitable[object]], count: int) -> tuple[flo
 
 def at_once(repeat: int) -> Iterator[Row]:
     """Many requests at once to a server that answers after 50 ms, over each transport that is installed, in turns."""
-    transports = ("httpx", "aiohttp") if find_spec("httpx_aiohttp") is not None else ("httpx",)
+    transports = ("httpx", "aiohttp") if find_spec("aiohttp") is not None else ("httpx",)
     measured: dict[str, list[tuple[float, ...]]] = {transport: [] for transport in transports}
     with PlainServer(0.05) as server:
         for _ in range(repeat):

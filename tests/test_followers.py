@@ -481,11 +481,14 @@ def test_many_that_end_at_once_do_not_keep_the_loop(fme):
         if isinstance(event, flowrunner.StatusChanged) and event.new.state.is_final:
             seen.append("told")
 
+    def go_on():
+        seen.append("gone on")
+
     async def main():
         async with flowrunner.connect_async("prod", check_parameters=False, on_event=note) as client:
             runs = [await client.submit(FLOW) for _ in range(200)]
             async for _ in client.as_completed(runs):
-                seen.append("gone on")
+                go_on()
 
     asyncio.run(main())
     assert (seen.count("told"), seen.count("gone on")) == (200, 200)
