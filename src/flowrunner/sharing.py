@@ -8,11 +8,13 @@ asked for: a program may import this and never use it.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from flowrunner.connecting import Arguments
 
 if TYPE_CHECKING:
+    import asyncio
     import os
     from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from flowrunner.shared import Target
 
 __all__ = ["share", "share_async"]
+
+_turns: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
+"""Of each loop: what is held while a thread finds what somebody wants to share."""
 
 
 def share_async(
@@ -108,7 +113,9 @@ def share(
 async def _sharing(find: Callable[[], Target], idle: float | timedelta) -> AsyncIterator[AsyncClient]:
     import asyncio
 
-    target = await asyncio.to_thread(find)
+    # With a thread for each of a thousand that come at once, the loop would wait for all that are ahead of it.
+    async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        target = await asyncio.to_thread(find)
     from flowrunner.shared import use
 
     with use(target, idle) as client:
