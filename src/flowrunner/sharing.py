@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 from flowrunner.connecting import Arguments
 
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["share", "share_async"]
 
-_turns: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
-"""Of each loop: what is held while a thread finds what somebody wants to share."""
+_turns: Final[WeakValueDictionary[int, asyncio.Lock]] = WeakValueDictionary()
+"""Of each loop, by its id: what is held while a thread finds what somebody wants to share. It knows the loop, which is
+to be held by nobody here: so it lives only as long as somebody waits for it."""
 
 
 def share_async(
@@ -114,7 +115,7 @@ async def _sharing(find: Callable[[], Target], idle: float | timedelta) -> Async
     import asyncio
 
     # With a thread for each of a thousand that come at once, the loop would wait for all that are ahead of it.
-    async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+    async with _turns.setdefault(id(asyncio.get_running_loop()), asyncio.Lock()):
         target = await asyncio.to_thread(find)
     from flowrunner.shared import use
 
@@ -131,11 +132,11 @@ def _target(
 ) -> Target:
     """What is to be shared. All that takes a while is done here: it belongs on no event loop."""
     from flowrunner.config import resolve
-    from flowrunner.http.sessions import kind_of
+    from flowrunner.http.sessions import prepare
     from flowrunner.shared import Target
 
     connection = resolve(name, backend=backend, config=config, arguments=given)
-    kind_of(connection.settings.transport)
+    prepare(connection.settings.transport, connection.settings.ca_file)
     return Target(connection, _file(journal))
 
 

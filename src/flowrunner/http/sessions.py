@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing, suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -388,6 +388,26 @@ def kind_of(transport: str) -> Callable[..., httpx.AsyncBaseTransport]:
     except ModuleNotFoundError:
         raise ConfigError('transport = "aiohttp" needs an extra: pip install "flowrunner[aiohttp]"') from None
     return Connection
+
+
+def prepare(transport: str, ca_file: str | None) -> None:
+    """Load and read what the first request needs: that takes a while, and belongs on no event loop.
+
+    Raises:
+        ConfigError: the extra for it is not installed; or no certificate can be read from the file.
+    """
+    tls_context(ca_file)
+    if kind_of(transport) is httpx.AsyncHTTPTransport:
+        _load_httpx()
+
+
+@cache
+def _load_httpx() -> None:
+    """Load what httpx loads only when it opens a connection: httpcore, and of anyio what a loop of asyncio needs."""
+    import anyio
+    import httpcore  # noqa: F401 - as said
+
+    anyio.run(anyio.sleep, 0)
 
 
 def _size_of(body: FileBody | None) -> int:

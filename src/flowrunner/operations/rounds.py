@@ -41,7 +41,7 @@ PAGES: Final = 100
 """Pages of a list that are read at most in one round."""
 WORTH: Final = 10
 """A page of what has ended that shows so many of those that are missing makes the next one worth reading."""
-AT_ONCE: Final = 50
+AT_ONCE: Final = 20
 """After news of so many runs an event loop gets to do other things: each takes a while, and wakes who waits for it."""
 MARGIN: Final = timedelta(seconds=5)
 """So late may a run come into the list of what has ended, behind others that ended after it."""
