@@ -1,6 +1,7 @@
 """Nothing on the event loop blocks, whatever an AsyncClient does: under load, and closely watched."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -78,11 +79,13 @@ class Watch:
         for module, name in ((os, "stat"), (os, "fsync"), (Database, "_held")):
             monkeypatch.setattr(module, name, self._noting(name, getattr(module, name)))
         monkeypatch.setattr(asyncio.Handle, "_run", self._timing(asyncio.Handle._run))
+        gc.freeze()  # to go through what other tests have left may take the garbage collector as long as a step may
         self.thread = threading.get_ident()
         try:
             yield
         finally:
             self.thread = None
+            gc.unfreeze()
 
     def _noting(self, name, function):
         def noting(*arguments, **more):

@@ -136,13 +136,10 @@ class AsyncConnections(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As `Connections.handle_request`."""
-        import asyncio
-
-        try:
-            async with asyncio.timeout(_patience(request)):
-                await self._free.acquire()
-        except TimeoutError:
-            raise _none_free(request) from None
+        if self._free.locked():
+            await self._wait(request)
+        else:
+            await self._free.acquire()  # at once
         try:
             one = self._idle.take()
         except BaseException:
@@ -155,6 +152,15 @@ class AsyncConnections(httpx.AsyncBaseTransport):
             raise
         answer.stream = _AsyncStream(answer.stream, one, self._back)  # type: ignore[arg-type] # as above
         return answer
+
+    async def _wait(self, request: httpx.Request) -> None:
+        import asyncio
+
+        try:
+            async with asyncio.timeout(_patience(request)):
+                await self._free.acquire()
+        except TimeoutError:
+            raise _none_free(request) from None
 
     async def _back(self, one: httpx.AsyncBaseTransport, *, usable: bool) -> None:
         try:

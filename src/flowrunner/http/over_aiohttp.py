@@ -73,7 +73,7 @@ class Connection(httpx.AsyncBaseTransport):
                 answer = await self._session.request(
                     request.method,
                     URL(str(request.url), encoded=True),  # which would otherwise turn %3B into a semicolon
-                    headers=[*_headers(request), *(() if request.url.scheme == "https" else self._proxy_headers)],
+                    headers=_headers(request) + ([] if request.url.scheme == "https" else self._proxy_headers),
                     data=body.data,
                     allow_redirects=False,
                     timeout=_timeout(request),
@@ -107,27 +107,27 @@ def _session(verify: Any) -> aiohttp.ClientSession:
     return session
 
 
-def _through(address: str | None) -> tuple[str | None, tuple[tuple[str, str], ...]]:
+def _through(address: str | None) -> tuple[str | None, list[tuple[str, str]]]:
     """The address of a proxy without what opens it, and the headers that do.
 
     Raises:
         ValueError: aiohttp does not speak to proxies of its kind.
     """
     if address is None:
-        return None, ()
+        return None, []
     proxy = httpx.Proxy(address)
     if proxy.url.scheme not in {"http", "https"}:
         raise ValueError(f"aiohttp has no way over a {proxy.url.scheme} proxy")
     if proxy.auth is None:
-        return str(proxy.url), ()
+        return str(proxy.url), []
     opens = b64encode(":".join(proxy.auth).encode()).decode()
-    return str(proxy.url), (("Proxy-Authorization", f"Basic {opens}"),)
+    return str(proxy.url), [("Proxy-Authorization", f"Basic {opens}")]
 
 
-def _headers(request: httpx.Request) -> Iterator[tuple[str, str]]:
+def _headers(request: httpx.Request) -> list[tuple[str, str]]:
     """As they are written; how a body is cut into chunks is aiohttp's."""
-    raw = ((name.decode(), value.decode()) for name, value in request.headers.raw)
-    return ((name, value) for name, value in raw if name.lower() != "transfer-encoding")
+    raw = request.headers.raw
+    return [(name.decode(), value.decode()) for name, value in raw if name.lower() != b"transfer-encoding"]
 
 
 def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:

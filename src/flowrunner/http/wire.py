@@ -143,7 +143,8 @@ class Wire(ABC):
         # A query may hold what is nobody's business; an address from outside may have one, too.
         logger.debug("%s %s", request.method, request.path.partition("?")[0])
         headers = self._headers.copy()
-        headers.update(request.headers)
+        if request.headers:
+            headers.update(request.headers)
         content: Any = request.content
         if request.file is not None:
             headers["Content-Length"] = str(size)
