@@ -16,7 +16,7 @@ from functools import partial
 import pytest
 
 import flowrunner
-from flowrunner import RunState, client, hosting, share, share_async, shared
+from flowrunner import RunState, client, hosting, share, share_async, shared, sharing
 from flowrunner.clock import SystemClock
 from flowrunner.config import credentials
 from flowrunner.errors import ClientClosed, ConfigError, InvalidRequest, WaitTimeout
@@ -141,14 +141,15 @@ def is_closed(client):
 def test_all_in_a_loop_have_the_same_client(fme):
     """By whatever ways the same connection is come to, and also if all come at once."""
 
-    async def come(**more):
+    async def come(all_in, **more):
         async with share_async("prod", **more) as client:
-            await asyncio.sleep(0.01)
+            await all_in.wait()
             return client
 
     async def main():
+        all_in = asyncio.Barrier(50)
         ways = [{}, {"token": fme.token}, {"backend": "fme-flow-v4"}, {"journal": False}, {"idle": 5}]
-        return await asyncio.gather(*(come(**ways[number % len(ways)]) for number in range(50)))
+        return await asyncio.gather(*(come(all_in, **ways[number % len(ways)]) for number in range(50)))
 
     assert len({id(client) for client in asyncio.run(main())}) == 1
 
@@ -237,6 +238,91 @@ def test_no_secret_is_shown(fme):
 
 
 # Many
+
+
+class Seeking:
+    """Counts how often it was sought what is to be shared, and seeks it when it may; the first time may fail."""
+
+    def __init__(self, monkeypatch):
+        self.sought, self.may, self.is_failing = [], threading.Event(), False
+        self._seek = sharing._target
+        monkeypatch.setattr(sharing, "_target", self)
+
+    def __call__(self, *wanted):
+        """Seek it."""
+        self.sought.append(wanted[0])
+        first = len(self.sought) == 1
+        assert self.may.wait(10)
+        if first and self.is_failing:
+            raise ConfigError("it is being written")
+        return self._seek(*wanted)
+
+
+@pytest.fixture
+def seeking(monkeypatch):
+    """Holds what is sought until it may be found."""
+    seeking = Seeking(monkeypatch)
+    yield seeking
+    seeking.may.set()
+
+
+async def _sharing(**settings):
+    async with share_async("prod", **settings) as client:
+        return id(client)
+
+
+async def _begun(*waits):
+    tasks = [asyncio.create_task(each) for each in waits]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return tasks
+
+
+def test_those_who_come_at_once_have_it_sought_once(fme, seeking):
+    """One thread resolves the connection for all who want the same; who comes later has it resolved anew."""
+
+    async def main():
+        tasks = await _begun(*(_sharing() for _ in range(50)), _sharing(timeout=7))
+        seeking.may.set()
+        clients = await asyncio.gather(*tasks)
+        assert len(seeking.sought) == 2
+        assert len(set(clients[:-1])) == 1
+        assert clients[-1] != clients[0]
+        await _sharing()
+        assert len(seeking.sought) == 3
+
+    asyncio.run(main())
+
+
+def test_where_it_is_not_found_the_others_seek_it_themselves(fme, seeking):
+    """An error is that of the one whose thread met it: what was wrong may be mended a moment later."""
+    seeking.is_failing = True
+
+    async def main():
+        tasks = await _begun(*(_sharing() for _ in range(3)))
+        seeking.may.set()
+        failed, *clients = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(failed, ConfigError)
+        assert len(set(clients)) == 1
+        assert len(seeking.sought) == 2
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("cancelled", [0, 1], ids=["who seeks", "who waits"])
+def test_one_that_is_cancelled_while_it_is_sought_harms_no_other(fme, seeking, cancelled):
+    """The others get their client, whether it was the one that sought it or one of them."""
+
+    async def main():
+        tasks = await _begun(*(_sharing() for _ in range(3)))
+        tasks.pop(cancelled).cancel()
+        await asyncio.sleep(0)
+        seeking.may.set()
+        assert len(set(await asyncio.gather(*tasks))) == 1
+        assert len(seeking.sought) == 2 - cancelled
+
+    asyncio.run(main())
+    assert sharing._underway == []
 
 
 # What opens a connection leaves a coroutine, where it is cancelled before its first step.

@@ -8,15 +8,14 @@ asked for: a program may import this and never use it.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from flowrunner.connecting import Arguments
 
 if TYPE_CHECKING:
     import asyncio
     import os
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from datetime import timedelta
 
@@ -25,11 +24,19 @@ if TYPE_CHECKING:
     from flowrunner.hosting import SharedClient
     from flowrunner.shared import Target
 
+    _Wanted: TypeAlias = tuple[
+        str | None,
+        str | type[Backend] | None,
+        str | os.PathLike[str] | Mapping[str, Any] | None,
+        str | os.PathLike[str] | bool | None,
+        Arguments,
+    ]
+    _Search: TypeAlias = tuple[asyncio.AbstractEventLoop, _Wanted, asyncio.Future[Target | None]]
+
 __all__ = ["share", "share_async"]
 
-_turns: Final[WeakValueDictionary[int, asyncio.Lock]] = WeakValueDictionary()
-"""Of each loop, by its id: what is held while a thread finds what somebody wants to share. It knows the loop, which is
-to be held by nobody here: so it lives only as long as somebody waits for it."""
+_underway: Final[list[_Search]] = []
+"""What is being sought, in any loop."""
 
 
 def share_async(
@@ -69,8 +76,7 @@ def share_async(
         ConfigError: on entering: something about that is wrong; the text says what.
         InvalidRequest: on entering: `idle` is no duration.
     """
-    given = Arguments.taking(settings)
-    return _sharing(lambda: _target(name, backend, config, journal, given), idle)
+    return _sharing((name, backend, config, journal, Arguments.taking(settings)), idle)
 
 
 def share(
@@ -111,16 +117,38 @@ def share(
 
 
 @asynccontextmanager
-async def _sharing(find: Callable[[], Target], idle: float | timedelta) -> AsyncIterator[AsyncClient]:
-    import asyncio
-
-    # With a thread for each of a thousand that come at once, the loop would wait for all that are ahead of it.
-    async with _turns.setdefault(id(asyncio.get_running_loop()), asyncio.Lock()):
-        target = await asyncio.to_thread(find)
+async def _sharing(wanted: _Wanted, idle: float | timedelta) -> AsyncIterator[AsyncClient]:
+    target = await _found(wanted)
     from flowrunner.shared import use
 
     with use(target, idle) as client:
         yield client
+
+
+async def _found(wanted: _Wanted) -> Target:
+    """What is to be shared, sought in a thread. Who wants the same meanwhile has it, too.
+
+    A thread for each of a thousand that come at once would have the loop wait for all that are ahead of it.
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    while (others := _sought(loop, wanted)) is not None:
+        if (target := await asyncio.shield(others)) is not None:
+            return target
+    target = None
+    search = loop, wanted, loop.create_future()
+    _underway.append(search)
+    try:
+        target = await asyncio.to_thread(_target, *wanted)
+        return target
+    finally:
+        _underway.remove(search)
+        search[2].set_result(target)  # nothing, where it failed or was cancelled: the next seeks for itself
+
+
+def _sought(loop: asyncio.AbstractEventLoop, wanted: _Wanted) -> asyncio.Future[Target | None] | None:
+    return next((future for other, it, future in _underway if other is loop and it == wanted), None)
 
 
 def _target(
@@ -130,7 +158,7 @@ def _target(
     journal: str | os.PathLike[str] | bool | None,  # noqa: FBT001 - a place
     given: Arguments,
 ) -> Target:
-    """What is to be shared. All that takes a while is done here: it belongs on no event loop."""
+    """Seek it. All that takes a while is done here: it belongs on no event loop."""
     from flowrunner.config import resolve
     from flowrunner.http.sessions import prepare
     from flowrunner.shared import Target
