@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from flowrunner import registry
+from flowrunner import connect, registry
 from flowrunner.backend import Backend, Settings, secret, setting
 from flowrunner.config import Connection, is_loopback, resolve
 from flowrunner.enums import Cause, RunState, WaitReason
@@ -275,6 +275,17 @@ def test_an_unknown_connection_names_the_near_miss():
     """The error has near miss, list and place."""
     with pytest.raises(UnknownConnection, match=r"mapping.*did you mean 'prod'\? There are: prod"):
         named("prdo")
+
+
+def test_a_backend_where_a_connection_belongs():
+    """Who gives a vendor's name for a connection's is told how a vendor is named; others are not."""
+    with pytest.raises(UnknownConnection) as caught:
+        connect("acme", config={}, token="t")
+    assert "connect(backend='acme', ...)" in caught.value.message
+    assert caught.value.backend == "acme"
+    with pytest.raises(UnknownConnection) as caught:
+        connect("prod", config={})
+    assert ("backend" in caught.value.message, caught.value.backend) == (False, None)
 
 
 def test_an_unknown_connection_says_where_was_searched(home):

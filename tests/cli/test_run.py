@@ -203,6 +203,14 @@ def test_an_unknown_connection_is_a_configuration_error(cli):
     assert ended.stderr.endswith("To configure a connection:\n  flowrunner init\n")
 
 
+def test_a_backend_where_a_connection_belongs(cli):
+    """The command that makes a connection of that backend is shown."""
+    ended = cli("run", "smart-flows", FLOW)
+
+    assert (ended.code, "'smart-flows' is a backend" in ended.stderr) == (2, True)
+    assert ended.stderr.endswith("To configure a connection:\n  flowrunner init --backend smart-flows\n")
+
+
 @pytest.mark.parametrize("seconds", ["1m", "-1", "inf", "nan"])
 def test_a_timeout_is_a_number_of_seconds(cli, seconds):
     """Anything else is exit code 2, with an example."""
