@@ -22,7 +22,7 @@ from flowrunner.cli.output import Output, run_object, seen
 from flowrunner.cli.submit_options import submit_options
 from flowrunner.cli.target import connected
 from flowrunner.cli.value_files import STDIN, read_values
-from flowrunner.errors import SubmissionUncertain
+from flowrunner.errors import FlowrunnerError, SubmissionUncertain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,8 +260,9 @@ def _payload(file: str | None) -> Iterator[Path | None]:
 def _submitted(client: Client, output: Output, order: Order, **arguments: Any) -> Run:
     try:
         return client.submit(order.flow, key=order.key, **arguments)
-    except SubmissionUncertain as error:
-        reported(error, output, order.how_to_go_on())
+    except FlowrunnerError as error:
+        output.tell_unchecked(error)
+        reported(error, output, *([order.how_to_go_on()] if isinstance(error, SubmissionUncertain) else []))
     except KeyboardInterrupt:
         interrupted(
             output,
