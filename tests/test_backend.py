@@ -1,12 +1,25 @@
 """What every backend has, and what one that derives from it need not define."""
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowrunner.backend import Backend, Capability, Outcome, RunQuery, Settings, Submission, Upload, key_in, labelled
+from flowrunner.backend import (
+    OPERATIONS,
+    Backend,
+    Capability,
+    Outcome,
+    RunQuery,
+    Settings,
+    Submission,
+    Upload,
+    key_in,
+    labelled,
+    lacks,
+)
 from flowrunner.errors import UnsupportedOperation
 from flowrunner.models import ArtifactSource, RemoteFile, RunRef
 from flowrunner.plans import FileBody
@@ -50,8 +63,26 @@ LACKING = {
 def test_what_is_not_defined_is_not_there(acme, capability):
     """An operation that a backend does not define is UnsupportedOperation that names backend and capability."""
     for operation in LACKING[capability]:
-        with pytest.raises(UnsupportedOperation, match=f"'acme' has no {capability}"):
+        with pytest.raises(UnsupportedOperation, match=rf"'acme' cannot .+ \(it lacks {capability.name}\): ") as caught:
             operation(acme)
+        assert caught.value.backend == "acme"
+
+
+@pytest.mark.parametrize("capability", [*OPERATIONS, Capability.PARAMETERS, Capability.PAYLOAD])
+def test_what_is_lacking_is_said_in_words(capability):
+    """For each capability that an operation asks for: what cannot be done, what to do instead, and where to look."""
+    error = lacks("acme", capability, ref=REF)
+    assert re.fullmatch(
+        rf"backend 'acme' cannot [a-z ,]+ \(it lacks {capability.name}\): [a-z].+\. "
+        "What each backend can do: flowrunner backends --check",
+        error.message,
+    )
+    assert error.ref == REF
+
+
+def test_what_another_server_could_do():
+    """The error does not deny it of the backend as a whole."""
+    assert "cannot list flows on this server (it" in lacks("acme", Capability.LIST_FLOWS, here=True).message
 
 
 def test_what_every_backend_defines(acme):

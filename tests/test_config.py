@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from flowrunner import registry
+from flowrunner import connect, registry
 from flowrunner.backend import Backend, Settings, secret, setting
 from flowrunner.config import Connection, is_loopback, resolve
 from flowrunner.enums import Cause, RunState, WaitReason
@@ -277,6 +277,17 @@ def test_an_unknown_connection_names_the_near_miss():
         named("prdo")
 
 
+def test_a_backend_where_a_connection_belongs():
+    """Who gives a vendor's name for a connection's is told how a vendor is named; others are not."""
+    with pytest.raises(UnknownConnection) as caught:
+        connect("acme", config={}, token="t")
+    assert "connect(backend='acme', ...)" in caught.value.message
+    assert caught.value.backend == "acme"
+    with pytest.raises(UnknownConnection) as caught:
+        connect("prod", config={})
+    assert ("backend" in caught.value.message, caught.value.backend) == (False, None)
+
+
 def test_an_unknown_connection_says_where_was_searched(home):
     """With no file at all the error lists the places."""
     with pytest.raises(UnknownConnection) as caught:
@@ -502,21 +513,22 @@ def test_values_of_the_declared_type_pass(name, value, expected):
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("timeout", True, "expected float or int or timedelta, not bool"),
-        ("timeout", "3", "not str"),
+        ("timeout", True, "expected a number, not true or false; a duration is a number of seconds, or a timedelta"),
+        ("timeout", "3", "expected a number, not a text; a duration is a number of seconds"),
         ("timeout", 10**400, "too large"),
         ("timeout", float("nan"), "not nan"),
-        ("retries", 1.0, "expected int, not float"),
-        ("retries", False, "not bool"),
-        ("check_parameters", 1, "expected bool, not int"),
-        ("label", 1, "expected str, not int"),
-        ("label", None, "not NoneType"),
-        ("folder", 1, "expected str or Path"),
-        ("tags", "abc", "expected list or tuple, not str"),
-        ("tags", ["a", 1], "item 1: expected str, not int"),
-        ("headers", ["a"], "expected Mapping"),
-        ("headers", {1: "a"}, "expected str, not int"),
-        ("headers", {"a": 1}, "'a': expected str, not int"),
+        ("retries", 1.0, "expected a whole number, not a number"),
+        ("retries", False, "not true or false"),
+        ("check_parameters", 1, "expected true or false, not a whole number"),
+        ("label", 1, "expected a text, not a whole number"),
+        ("label", None, "not None"),
+        ("folder", 1, "expected a text, not a whole number"),
+        ("tags", "abc", "expected a list, not a text"),
+        ("tags", ["a", 1], "item 1: expected a text, not a whole number"),
+        ("headers", ["a"], "expected a table of names and values, not a list"),
+        ("headers", {1: "a"}, "expected a text, not a whole number"),
+        ("headers", {"a": 1}, "'a': expected a text, not a whole number"),
+        ("headers", {"a": b"b"}, "'a': expected a text, not bytes"),
         ("odd", 1, "cannot be configured"),
         ("exotic", 1, "cannot be configured"),
         ("token", None, "expected { env"),
@@ -524,7 +536,7 @@ def test_values_of_the_declared_type_pass(name, value, expected):
     ],
 )
 def test_values_of_another_type_are_refused(name, value, problem):
-    """Nothing is coerced; the error names setting and origin."""
+    """Nothing is coerced; the error names setting and origin, and the types as a configuration has them."""
     text = refusal(inline, **{name: value})
     assert f"the argument {name}: " in text
     assert problem in text

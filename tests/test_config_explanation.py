@@ -90,7 +90,8 @@ def test_what_cannot_be_used_says_why(file):
     found, by_name = explained(file, {"KEY": ""})
     place = f"poll_min of [connections.prod] in {file}, line 6"
     assert by_name["poll_min"].value is None
-    assert by_name["poll_min"].problem == f"{place}: expected float or int or timedelta, not str"
+    problem = "expected a number, not a text; a duration is a number of seconds, or a timedelta"
+    assert by_name["poll_min"].problem == f"{place}: {problem}"
     assert "KEY is empty" in by_name["api_key"].problem
     assert found.problem is not None
 

@@ -1720,6 +1720,19 @@ def test_capabilities_are_checked_before_any_request(case, connected):
     assert client.submit(FLOW).id == "1"
 
 
+def test_what_this_server_lacks_is_not_denied_of_the_backend(case, connected):
+    """A backend may find out from its server what it can do: then the error says that it is about this server."""
+
+    class Finds(FmeFlowV4):
+        def __init__(self, settings):
+            super().__init__(settings)
+            self.capabilities = frozenset()
+
+    client = case.open(connected(backend=Finds))
+    with pytest.raises(UnsupportedOperation, match=r"cannot list flows on this server \(it lacks LIST_FLOWS\)"):
+        list(client.flows())
+
+
 def test_a_plan_may_call_a_function(case, connected):
     """A plan that wants a function run gets what it returns, and what it raises."""
 

@@ -26,7 +26,7 @@ from flowrunner.errors import (
     WaitTimeout,
 )
 from flowrunner.http.scripted import AsyncScriptedSession
-from flowrunner.models import RunRef
+from flowrunner.models import RunRef, SubmitOptions
 from flowrunner.operations import rounds
 from flowrunner.plans import Page, Response
 
@@ -408,6 +408,33 @@ def test_each_set_is_an_item(case):
         (2, {"n": "2"}, None), (1, {"n": "1"}, None), (0, {"n": "0"}, None),
     ]  # fmt: skip
     assert {item.run.status.state for item in items} == {RunState.SUCCEEDED}
+
+
+def test_options_and_keys_of_sets(case):
+    """Options are those of each run; the key is made of place and set. The same key again is the same run."""
+    submitting(case, lambda _: 10)
+    client, asked = case.client(), []
+
+    def key(index, parameters):
+        asked.append((index, dict(parameters)))
+        return f"night-{parameters['n']}"
+
+    arguments = {"options": SubmitOptions(queue="Night"), "key": key}
+    first, again = ({item.index: item.run.ref for item in client.map(FLOW, sets(3), **arguments)} for _ in range(2))
+    assert [ref.key for _, ref in sorted(first.items())] == ["night-0", "night-1", "night-2"]
+    assert first == again
+    assert asked == [(index, {"n": str(index)}) for index in range(3)] * 2
+    bodies = [json.loads(each.content) for each in case.vendor.requests if each.method == "POST"]
+    assert [body["queue"] for body in bodies] == ["Night"] * 3
+
+
+def test_sets_of_one_key_share_a_run(case):
+    """And each has its item all the same."""
+    submitting(case, lambda _: 10)
+    items = list(case.client().map(FLOW, [{"n": "1"}] * 3, key=lambda _index, _set: "night"))
+    assert sorted(item.index for item in items) == [0, 1, 2]
+    assert [item.error for item in items] == [None] * 3
+    assert len({item.run.ref for item in items}) == len(case.server.jobs) == 1
 
 
 def test_so_many_at_a_time(case):

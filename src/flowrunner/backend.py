@@ -52,6 +52,7 @@ __all__ = [
     "Upload",
     "key_in",
     "labelled",
+    "lacks",
     "refuse_options",
     "secret",
     "setting",
@@ -98,6 +99,41 @@ OPERATIONS: Final[Mapping[Capability, tuple[str, ...]]] = MappingProxyType({
     Capability.HEALTH: ("health",),
 })  # fmt: skip
 """The operations that a capability stands for: who announces it defines them; of these, only `result` needs none."""
+
+
+_WITHOUT: Final[Mapping[Capability, tuple[str, str]]] = MappingProxyType({
+    Capability.CANCEL: ("cancel a run", "cancel it where the vendor shows it"),
+    Capability.LIST_RUNS: ("list runs", "keep the references of what you start, or a journal"),
+    Capability.LIST_FLOWS: ("list flows", "look up a flow's name where the vendor shows it"),
+    Capability.DESCRIBE: ("describe a flow", "look up what it takes where the vendor shows it"),
+    Capability.PARAMETERS: ("give parameters to a run", "leave them out"),
+    Capability.LOGS: ("show the log of a run", "look at it where the vendor shows it"),
+    Capability.ARTIFACTS: ("bring the files of a run", "fetch them from where the flow writes them"),
+    Capability.UPLOAD: ("keep files for a run, nor bring them back", "put them where the flow can read them"),
+    Capability.PAYLOAD: ("take data for a run", "leave out the payload"),
+    Capability.SERVER_WAIT: ("hold its answer until a run has ended", "leave out server_wait=True, and run() waits"),
+    Capability.RESUME: ("answer a run that waits for a person", "answer it where the vendor asks"),
+    Capability.HEALTH: ("tell whether its server is well", "its first run will show it"),
+})  # fmt: skip
+"""What cannot be done without a capability, and what to do instead."""
+_TABLE: Final = "What each backend can do: flowrunner backends --check"
+
+
+def lacks(
+    backend: str, capability: Capability, *, here: bool = False, ref: RunRef | None = None
+) -> UnsupportedOperation:
+    """The error of a backend without a capability, which says in words what it cannot do, and what to do instead.
+
+    Args:
+        backend: its name.
+        capability: that of an operation.
+        here: whether it is only the server at hand that lacks it.
+        ref: the run it is about.
+    """
+    what, instead = _WITHOUT[capability]
+    where = " on this server" if here else ""
+    text = f"backend {backend!r} cannot {what}{where} (it lacks {capability.name}): {instead}. {_TABLE}"
+    return UnsupportedOperation(text, backend=backend, ref=ref)
 
 
 TRANSPORTS: Final = ("httpx", "aiohttp")
@@ -618,7 +654,7 @@ class Backend:
         raise self._lacks(Capability.HEALTH)
 
     def _lacks(self, capability: Capability) -> UnsupportedOperation:
-        return UnsupportedOperation(f"backend {self.name!r} has no {capability}", backend=self.name)
+        return lacks(self.name, capability)
 
 
 def _sighting(listed: Listed) -> Sighting:

@@ -323,7 +323,13 @@ class Client(_ClientBase):
         return given
 
     def map(
-        self, flow: str, parameter_sets: Iterable[Mapping[str, Any] | None], *, max_in_flight: int = 8
+        self,
+        flow: str,
+        parameter_sets: Iterable[Mapping[str, Any] | None],
+        *,
+        max_in_flight: int = 8,
+        options: SubmitOptions | None = None,
+        key: Callable[[int, Mapping[str, Any] | None], str] | None = None,
     ) -> Iterator[MapItem]:
         """Run a flow for each set of parameters, so many at a time, and give what became of each as it ends.
 
@@ -335,11 +341,14 @@ class Client(_ClientBase):
             flow: what to run.
             parameter_sets: each as `submit` takes it.
             max_in_flight: how many runs may live at once.
+            options: how to run it, for all of them.
+            key: gives each set the key of its run, of its place among the sets, from 0, and the set itself. A set whose
+                key was submitted before gets the run that it has.
 
         Raises:
             InvalidRequest: `max_in_flight` is less than 1.
         """
-        mapped = self._locally(lambda: self._operations.mapped(flow, max_in_flight))
+        mapped = self._locally(lambda: self._operations.mapped(flow, max_in_flight, options, key))
 
         def items() -> Iterator[MapItem]:
             with closing(mapped):
@@ -744,13 +753,15 @@ class AsyncClient(_ClientBase):
         parameter_sets: Iterable[Mapping[str, Any] | None] | AsyncIterable[Mapping[str, Any] | None],
         *,
         max_in_flight: int = 8,
+        options: SubmitOptions | None = None,
+        key: Callable[[int, Mapping[str, Any] | None], str] | None = None,
     ) -> AsyncIterator[MapItem]:
         """As `Client.map`; the sets may come asynchronously.
 
         Up to `max_connections` submissions are under way at once. One that is under way when nobody takes items any
         more comes to its end all the same.
         """
-        mapped = self._locally(lambda: self._operations.mapped(flow, max_in_flight))
+        mapped = self._locally(lambda: self._operations.mapped(flow, max_in_flight, options, key))
 
         async def items() -> AsyncIterator[MapItem]:
             from flowrunner.async_mapping import AsyncMapping

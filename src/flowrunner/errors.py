@@ -147,7 +147,7 @@ class ConfigError(FlowrunnerError):
 
 
 class UnknownConnection(ConfigError):
-    """No connection of this name is configured; the text names near misses."""
+    """No connection of this name is configured; the text names near misses, and says if it is the name of a backend."""
 
 
 class UnknownBackend(ConfigError):

@@ -222,9 +222,11 @@ def test_a_journal_that_cannot_be_made(doctor, tmp_path):
 
 
 def test_a_connection_that_is_not_there(doctor):
-    """The advice is to make it."""
+    """The advice is to make it, of the backend that was named in its place."""
     code, found = doctor("simm")
     assert (code, found["simm", "settings"]["advice"]) == (2, "configure it: flowrunner init simm")
+    code, found = doctor("invision")
+    assert (code, found["invision", "settings"]["advice"]) == (2, "configure it: flowrunner init --backend invision")
 
 
 def test_a_credential_that_others_may_read(doctor, config, simulator, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import tomllib
@@ -165,6 +166,18 @@ def test_a_person_may_write_it_all_the_same(run, here, usual, person):
     """The server may be down today."""
     assert run(*usual, "--keep", "env:T", typed="wrong\ny\n").exit_code == 0
     assert said(here)["token"] == {"env": "T"}
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_person_who_does_not_is_told_once(run, here, usual, person, more):
+    """What is wrong is said before the question; the answer `n` ends with the exit code of that, and one object."""
+    ended = run(*usual, "--keep", "env:T", *more, typed="wrong\nn\n")
+
+    assert (ended.exit_code, here.exists()) == (8, False)
+    before, _, after = ended.stderr.partition("Write it all the same? [y/N]: n\n")
+    assert "\nError: the vendor did not accept the credential" in before
+    assert after == "Nothing is written. To write it unchecked: --no-check\n"
+    assert [json.loads(line)["error"] for line in ended.stdout.splitlines()] == ["AuthenticationError"] * len(more)
 
 
 def test_unchecked_needs_neither_server_nor_credential(run, here):

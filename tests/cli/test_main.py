@@ -75,6 +75,34 @@ def test_every_command_is_where_the_list_says(cli, name):
     assert f"Usage: flowrunner {name}" in cli(name, "--help").stdout
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("statsu", "There is no command 'statsu': did you mean 'status'? There are: backends, cancel, "),
+        ("Run", "There is no command 'Run': did you mean 'run'? There are: backends, cancel, "),
+        ("qqqq", "There is no command 'qqqq': there are: backends, cancel, "),
+    ],
+)
+def test_a_misspelt_command_names_what_may_have_been_meant(cli, word, said):
+    """And all there are; it is an error of usage."""
+    ended = cli(word, "prod")
+
+    assert (ended.code, ended.stdout) == (2, "")
+    assert said in ended.stderr
+
+
+def test_completion_passes_over_a_misspelt_command():
+    """Whoever presses the tabulator behind one gets no error between what they type."""
+    completions = ShellComplete(app, {}, "flowrunner", "_FLOWRUNNER_COMPLETE").get_completions(["statsu"], "")
+
+    assert {completion.value for completion in completions} <= {*COMMANDS}
+
+
+def test_a_misspelt_option_is_still_no_command(cli):
+    """The error names the option."""
+    assert "No such option" in cli("--halp").stderr
+
+
 def test_a_shell_completes_the_commands():
     """In the order of the help."""
     completions = ShellComplete(app, {}, "flowrunner", "_FLOWRUNNER_COMPLETE").get_completions([], "")

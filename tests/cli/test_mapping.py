@@ -8,11 +8,14 @@ import re
 import signal
 
 import pytest
+from attrs import evolve
 
 from flowrunner.cli.sets import Row
 from flowrunner.cli.tally import Tally
 from flowrunner.client import Client
-from flowrunner.models import MapItem
+from flowrunner.enums import RunState
+from flowrunner.events import StatusChanged
+from flowrunner.models import MapItem, RunRef, RunStatus
 from flowrunner.simulator import Behaviour, Kind, ManualClock, Parameter, Simulator, Workspace
 
 TYPED = "Tutorials/10seconds.fmw"
@@ -164,11 +167,9 @@ def test_rows_from_stdin(cli, simulator):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--sets", "r.csv", "--key", "k"], "--key is for one run: it cannot be given with --sets."),
-        (["--sets", "r.csv", "--queue", "Night"], "--queue is for one run"),
-        (["--sets", "r.csv", "--max-run-time", "0"], "--max-run-time is for one run"),
-        (["--sets", "r.csv", "--extra", "a=1"], "--extra is for one run"),
-        (["--sets", "r.csv", "--wait", "--timeout", "3"], "--timeout is for one run"),
+        (["--sets", "r.csv", "--key", ""], "--key is empty"),
+        (["--sets", "r.csv", "--payload", "f"], "--payload is for one run: rows have parameters, not data."),
+        (["--sets", "r.csv", "--wait", "--timeout", "0"], "what bounds each of several is --max-run-time"),
         (["--max-in-flight", "3"], "give --sets, too"),
         (["--sets", "-", "-P", "-"], "Stdin can be read once"),
         (["--sets", "r.csv", "--max-in-flight", "0"], "Invalid value for '--max-in-flight'"),
@@ -188,6 +189,83 @@ def test_what_is_no_error_of_ours_is_told_as_one():
     taken = tally.ended(MapItem(0, {}, None, PermissionError(13, "Permission denied", "roads.gml")))
     assert taken.to_dict()["message"] == "rows.csv, line 2: [Errno 13] Permission denied: 'roads.gml'"
     assert tally.code == 2
+
+
+# --- options, and keys
+
+
+def test_options_count_for_every_row(cli, simulator, rows):
+    """Those of the command's own, and those by name: as for a single run."""
+    options = ["--queue", "Night", "--max-run-time", "60", "--option", "max_queue_time=120"]
+    ended = cli("run", "sim", FLOW, "--sets", rows("a\nx\ny\n"), *options)
+
+    jobs = simulator.pool.submissions(FLOW)
+    assert ended.code == 0
+    assert [(job.queue, job.limits.run, job.limits.queue) for job in jobs] == [("Night", 60, 120)] * 2
+
+
+def test_an_option_of_the_backend_counts_for_every_row(cli, rows):
+    """One that it has not is an error of each row, which says what there is instead."""
+    ended = cli("run", "sim", FLOW, "--sets", rows("a\nx\ny\n"), "--extra", "priority=5")
+
+    assert (ended.code, ended.stderr) == (2, "2 rows: 2 not started.\n")
+    assert ended.stdout.count("has no option 'priority': V4 of FME Flow has no priorities of jobs; use the option") == 2
+
+
+def test_an_option_that_is_wrong_starts_nothing(cli, simulator, rows):
+    """It is an error of the command, not of each row."""
+    ended = cli("run", "sim", FLOW, "--sets", rows("a\nx\n"), "--option", "queu=Night", "--json")
+    assert (ended.code, "did you mean 'queue'" in ended.record["message"]) == (2, True)
+    assert simulator.requests.matching() == []
+
+
+def test_with_a_key_each_row_has_its_own(cli, simulator, rows):
+    """The same command again starts nothing, says so, and gives the same runs; rows that came behind are started."""
+    sets = rows("a\nx\nx\n")
+    first, again = (cli("run", "sim", FLOW, "--sets", sets, "--key", "night") for _ in range(2))
+    rows("a\nx\nx\nz\n")
+    more = cli("run", "sim", FLOW, "--sets", sets, "--key", "night")
+
+    def refs(ended):
+        return sorted(line.split("\t")[1] for line in ended.stdout.splitlines())
+
+    assert [ref.rpartition(":")[2] for ref in refs(first)] == ["night%3A0", "night%3A1"]
+    assert refs(first) == refs(again) == refs(more)[:2]
+    assert (first.code, again.code, more.code, len(simulator.pool.submissions(FLOW))) == (0, 0, 0, 3)
+    assert first.stderr == "2 rows: 2 succeeded.\n"
+    told = (
+        "2 of them had been started before, with the keys of these rows ('night:0' to 'night:1'), and were not started"
+    )
+    assert told in again.stderr
+    assert told in more.stderr
+
+
+def test_a_row_that_has_changed_is_refused(cli, simulator, rows):
+    """Its key belongs to what it was: its line says so, and what to do. The others count as before."""
+    sets = rows("a\nx\ny\n")
+    cli("run", "sim", FLOW, "--sets", sets, "--key", "night")
+    rows("a\nx\nother\n")
+    ended = cli("run", "sim", FLOW, "--sets", sets, "--key", "night")
+
+    assert (ended.code, len(simulator.pool.submissions(FLOW))) == (2, 2)
+    assert "1\t\tnot started\trows.csv, line 3: key 'night:1' belongs to a submission" in ended.stdout
+    assert "use another key" in ended.stdout
+    assert "1 of them had been started before, with the keys of these rows ('night:0')," in ended.stderr
+
+
+def test_how_runs_from_before_stand():
+    """Nothing tells that they are submitted: what is told of a run is that of the row with its key."""
+    tally = Tally(FLOW, [Row(f"rows.csv, line {line}", line, ()) for line in (2, 3, 4)], "night")
+    list(tally.taking([{}, {}, {}]))
+    refs = [RunRef("sim", "fme-flow-v4", FLOW, str(number), f"night:{number}") for number in range(2)]
+    running, queued = RunStatus(state=RunState.RUNNING), RunStatus(state=RunState.QUEUED)
+    for ref in (refs[0], evolve(refs[0], key="other"), refs[0]):
+        tally.note(StatusChanged(connection="sim", ref=ref, old=queued, new=running))
+
+    assert [each.state for each in tally.taken] == ["running", "submitting", "submitting"]
+    assert tally.taken[0].ref == refs[0]
+    said = [each.problem["message"] for each in tally.break_off()]
+    assert ["not seen to end" in text for text in said] == [True, True, False]
 
 
 # --- at a terminal

@@ -245,7 +245,7 @@ def test_a_vendor_that_asks_nobody(cli, simulator):
     """Exit code 2: it has no such runs."""
     simulator.pool.submit("Demo/work.fmw")
     ended = cli("resume", "sim", "1", "--show")
-    assert (ended.code, "'fme-flow-v4' has no runs that a person answers" in ended.stderr) == (2, True)
+    assert (ended.code, "'fme-flow-v4' cannot answer a run that waits for a person" in ended.stderr) == (2, True)
 
 
 def test_a_question_that_cannot_be_read(cli, vendor, waiting, monkeypatch):

@@ -53,7 +53,7 @@ def test_json_values_need_no_description(cli, simulator):
     ended = cli("run", "sim", "Tutorials/10seconds.fmw", "-p", 'location:=["Burnaby"]')
 
     assert ended.code == 0
-    assert "Parameters are not checked before" in ended.stderr
+    assert "Parameters were not checked: there is no description" in ended.stderr
     assert dict(submitted(simulator, "Tutorials/10seconds.fmw").parameters) == {"location": ["Burnaby"]}
 
 
@@ -201,6 +201,32 @@ def test_an_unknown_connection_is_a_configuration_error(cli):
     assert ended.stderr.startswith("Error: there is no connection 'simm'")
     assert "did you mean 'sim'" in ended.stderr
     assert ended.stderr.endswith("To configure a connection:\n  flowrunner init\n")
+
+
+@pytest.mark.parametrize(("flow", "token", "code"), [(FLOW, "wrong", 8), ("Demo/none.fmw", None, 9)])
+def test_what_is_wrong_is_told_once(cli, simulator, flow, token, code):
+    """A credential, or a name, that is wrong is so for the description, too: of that nothing is said besides."""
+    ended = cli("run", "sim", flow, "-p", "a=1", **({} if token is None else {"SIM_TOKEN": token}))
+
+    assert (ended.code, ended.stderr.count("Error: ")) == (code, 1)
+    assert "not checked" not in ended.stderr
+
+
+def test_a_refusal_for_another_reason_tells_what_was_not_checked(cli, simulator):
+    """What the vendor refuses may be what a check would have found."""
+    simulator.respond_next("*/parameters", 500, times=9)
+    ended = cli("run", "sim", "Demo/none.fmw", "-p", "a:=1")
+
+    assert ended.code == 9
+    assert "Parameters were not checked" in ended.stderr
+
+
+def test_a_backend_where_a_connection_belongs(cli):
+    """The command that makes a connection of that backend is shown."""
+    ended = cli("run", "smart-flows", FLOW)
+
+    assert (ended.code, "'smart-flows' is a backend" in ended.stderr) == (2, True)
+    assert ended.stderr.endswith("To configure a connection:\n  flowrunner init --backend smart-flows\n")
 
 
 @pytest.mark.parametrize("seconds", ["1m", "-1", "inf", "nan"])

@@ -66,6 +66,17 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"flowrunner.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; one that is misspelt is refused with what may have been meant."""
+        word = args[0]
+        if word not in COMMANDS and not word.startswith("-") and not ctx.resilient_parsing:
+            from flowrunner.nearmiss import suggestion
+
+            ctx.fail(f"There is no command {word!r}: {suggestion(word, COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """List the commands by their summaries."""
         with formatter.section("Commands"):

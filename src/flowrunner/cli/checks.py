@@ -194,8 +194,7 @@ def _of_connection(name: str, config: str | None) -> Iterator[Finding]:
     try:
         explanation = explain(name, config=config)
     except FlowrunnerError as error:
-        advice = f"configure it: flowrunner init {name}" if isinstance(error, UnknownConnection) else "mend the file"
-        yield Finding("settings", Level.FAIL, error.message, advice, code=code_of(error))
+        yield Finding("settings", Level.FAIL, error.message, _about_settings(error, name), code=code_of(error))
         return
     if explanation.problem is not None:
         advice = f"see all of them: flowrunner connections --explain {name}"
@@ -205,6 +204,12 @@ def _of_connection(name: str, config: str | None) -> Iterator[Finding]:
     yield Finding("settings", Level.OK, f"{explanation.backend}, {place}")
     yield from _secrets(explanation)
     yield from _server(name, config, explanation)
+
+
+def _about_settings(error: FlowrunnerError, name: str) -> str:
+    if not isinstance(error, UnknownConnection):
+        return "mend the file"
+    return f"configure it: flowrunner init {name if error.backend is None else f'--backend {name}'}"
 
 
 def _secrets(explanation: Explanation) -> Iterator[Finding]:

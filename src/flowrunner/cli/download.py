@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
-from flowrunner.backend import Capability
+from flowrunner.backend import Capability, lacks
 from flowrunner.cli.completing import connection_names
 from flowrunner.cli.following import result_now
 from flowrunner.cli.options import config_option, journal_option, json_option
@@ -19,7 +19,7 @@ from flowrunner.cli.outcome import interrupted, reporting
 from flowrunner.cli.output import Output, unbroken
 from flowrunner.cli.target import attached, is_reference
 from flowrunner.cli.transfer import transferring
-from flowrunner.errors import FlowrunnerError, InvalidRequest, UnsupportedOperation
+from flowrunner.errors import FlowrunnerError, InvalidRequest
 from flowrunner.models import file_name
 from flowrunner.nearmiss import suggestion
 
@@ -99,7 +99,7 @@ class _File:
 def _artifacts(run: Run, names: Sequence[str]) -> list[Artifact]:
     """Those of these names, or all."""
     if Capability.ARTIFACTS not in run._client.capabilities:  # noqa: SLF001 - they are the run's, too
-        raise UnsupportedOperation(f"backend {run.ref.backend!r} shows no files: it lacks ARTIFACTS", ref=run.ref)
+        raise lacks(run.ref.backend, Capability.ARTIFACTS, ref=run.ref)
     found: Any = result_now(run, raise_on_failure=False).artifacts
     known = {artifact.name for artifact in found}
     for name in names:

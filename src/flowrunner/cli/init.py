@@ -15,7 +15,7 @@ from flowrunner.backend import Capability
 from flowrunner.cli.completing import backend_names
 from flowrunner.cli.extras import is_installed
 from flowrunner.cli.options import config_option, json_option
-from flowrunner.cli.outcome import command_line, reporting
+from flowrunner.cli.outcome import code_of, command_line, end, error_object, reporting
 from flowrunner.cli.output import Output, is_interactive
 from flowrunner.config.addresses import check_address
 from flowrunner.config.connection import resolve
@@ -63,6 +63,7 @@ Examples:
 """
 
 _KINDS: Final = ("keyring", "file", "env", "literal")
+_NOT_WRITTEN: Final = "Nothing is written. To write it unchecked: --no-check"
 
 
 @frozen
@@ -332,9 +333,10 @@ def _checked(questions: Questions, backend: str, given: Mapping[str, Any], outpu
     try:
         health = _health(backend, given)
     except FlowrunnerError as error:
-        if isinstance(error, ConfigError) or not _goes_on(questions, error, output):
-            error.add_note("Nothing is written. To write it unchecked: --no-check")
+        if isinstance(error, ConfigError) or not is_interactive():
+            error.add_note(_NOT_WRITTEN)
             raise
+        _ask_about(error, questions, output)
         return None
     if health is None:
         output.say("Not checked: this vendor has no request for it.")
@@ -344,11 +346,13 @@ def _checked(questions: Questions, backend: str, given: Mapping[str, Any], outpu
     return health
 
 
-def _goes_on(questions: Questions, error: FlowrunnerError, output: Output) -> bool:
-    if not is_interactive():
-        return False
-    output.insist(error.message)
-    return questions.confirm("Write it all the same?")
+def _ask_about(error: FlowrunnerError, questions: Questions, output: Output) -> None:
+    """Tell the person of it and ask whether to go on; if not, end the command without telling it once more."""
+    output.insist(f"Error: {error.message}")
+    if not questions.confirm("Write it all the same?"):
+        output.insist(_NOT_WRITTEN)
+        output.record(error_object(error))
+        end(code_of(error))
 
 
 def _health(backend: str, given: Mapping[str, Any]) -> Health | None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flowrunner.cli.tally import Taken
     from flowrunner.client import Client
     from flowrunner.events import Event
+    from flowrunner.models import SubmitOptions
 
 __all__ = ["AT_ONCE", "run_each"]
 
@@ -37,8 +38,8 @@ def run_each(order: Order, file: str, output: Output) -> None:
     Raises:
         InvalidRequest: a file cannot be read, or a row makes no sense. Nothing was started.
     """
-    rows = read_rows(file)
-    tally = Tally(order.flow, rows)
+    options, rows = order.submit_options(), read_rows(file)
+    tally = Tally(order.flow, rows, order.key)
 
     def told(event: Event) -> None:
         tally.note(event)
@@ -48,17 +49,20 @@ def run_each(order: Order, file: str, output: Output) -> None:
         try:
             console = live_console(output)
             with nullcontext() if console is None else live_line(tally, console, output):
-                _run_all(order, client, tally, output)
+                _run_all(order, client, tally, output, options)
         except KeyboardInterrupt:
             _break_off(tally, order, output)
     output.say(f"{tally.summary()}.")
+    for line in tally.known():
+        output.say(line)
     _advise(tally, order, output)
     end(tally.code)
 
 
-def _run_all(order: Order, client: Client, tally: Tally, output: Output) -> None:
-    sets = _sets(order, client, tally.rows)
-    for item in client.map(order.flow, tally.taking(sets), max_in_flight=order.max_in_flight or AT_ONCE):
+def _run_all(order: Order, client: Client, tally: Tally, output: Output, options: SubmitOptions) -> None:
+    sets = tally.taking(_sets(order, client, tally.rows))
+    key = None if order.key is None else lambda index, _: tally.taken[index].key
+    for item in client.map(order.flow, sets, max_in_flight=order.max_in_flight or AT_ONCE, options=options, key=key):
         _tell(tally.ended(item), output)
 
 

@@ -162,7 +162,8 @@ def _advice(error: FlowrunnerError) -> tuple[str, ...]:
         return (f"Handle: {error.handle}",)
     config = click.get_current_context().params.get("config")
     if isinstance(error, errors.UnknownConnection):
-        return (f"To configure a connection:\n  {command_line('init', config=config)}",)
+        vendor = () if error.backend is None else ("--backend", error.backend)
+        return (f"To configure a connection:\n  {command_line('init', *vendor, config=config)}",)
     if isinstance(error, errors.FlowNotFound) and error.connection and _lists_flows(error.backend):
         return (f"See what there is with:\n  {command_line('flows', error.connection, config=config)}",)
     return ()

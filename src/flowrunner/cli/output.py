@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from flowrunner.client import Run
+    from flowrunner.errors import FlowrunnerError
     from flowrunner.events import Event
     from flowrunner.models import RunResult, RunStatus
 
@@ -132,6 +133,7 @@ class Output:
         self.has_submitted = False
         self.is_quiet = is_quiet()
         self._is_out_of_contact = False
+        self._unchecked: FlowrunnerError | None = None
 
     def say(self, message: str) -> None:
         """Show a message to the person, unless they asked for quiet.
@@ -185,6 +187,7 @@ class Output:
         """Tell the person what matters of an event; a contact that stays lost is told once."""
         if isinstance(event, Submitted):
             self.has_submitted = True
+            self.tell_unchecked()
         elif isinstance(event, ContactFailed):
             was_out, self._is_out_of_contact = self._is_out_of_contact, True
             if not was_out:
@@ -200,7 +203,13 @@ class Output:
         elif isinstance(event, Anomaly):
             self.say(f"Odd: {event.description}")
         elif isinstance(event, CheckSkipped):
-            self.say(f"Parameters are not checked before: there is no description of the flow ({event.error.message}).")
+            self._unchecked = event.error  # what becomes of the submission may say the same
+
+    def tell_unchecked(self, refusal: FlowrunnerError | None = None) -> None:
+        """Tell that parameters were not checked, unless the submission was refused for the same reason."""
+        reason, self._unchecked = self._unchecked, None
+        if reason is not None and type(reason) is not type(refusal):
+            self.say(f"Parameters were not checked: there is no description of the flow ({reason.message}).")
 
 
 def is_interactive() -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowrunner.backend import Capability
+from flowrunner.backend import Capability, lacks
 from flowrunner.cli.following import follow_to_end
 from flowrunner.cli.forms import NOTHING, ask, fields_of, keyed, misfits
 from flowrunner.cli.options import config_option, journal_option, json_option, run_arguments, timeout_option
@@ -15,7 +15,7 @@ from flowrunner.cli.output import Output, is_interactive, one_line, run_object
 from flowrunner.cli.target import attached
 from flowrunner.cli.value_files import read_values
 from flowrunner.enums import WaitReason
-from flowrunner.errors import FlowrunnerError, InputRequired, InvalidParameters, InvalidRequest, UnsupportedOperation
+from flowrunner.errors import FlowrunnerError, InputRequired, InvalidParameters, InvalidRequest
 from flowrunner.states import needs_a_person
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _asked(run: Run) -> InputRequired:
     client: Client = run._client  # noqa: SLF001 - the command has made both
     status = run.refresh()
     if Capability.RESUME not in client.capabilities:
-        raise UnsupportedOperation(f"backend {client.backend!r} has no runs that a person answers", ref=run.ref)
+        raise lacks(client.backend, Capability.RESUME, ref=run.ref)
     if not needs_a_person(status):
         raise InvalidRequest(f"the run is {status.state} and does not wait for an answer", ref=run.ref)
     try:

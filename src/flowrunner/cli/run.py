@@ -22,7 +22,7 @@ from flowrunner.cli.output import Output, run_object, seen
 from flowrunner.cli.submit_options import submit_options
 from flowrunner.cli.target import connected
 from flowrunner.cli.value_files import STDIN, read_values
-from flowrunner.errors import SubmissionUncertain
+from flowrunner.errors import FlowrunnerError, SubmissionUncertain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,8 @@ With --sets, start a run for each row of a file, so many at once, and follow all
 first line names the parameters, or a JSON object on a line; its texts are read as those of -p. What -P says counts
 less, what -p says counts more. When a run has ended there is a line of its row, from 0, its reference and how it ended.
 A row that cannot be submitted stops no other. The exit code is 0 if all runs succeeded, else that of the first row, in
-the order of the file, whose run did not.
+the order of the file, whose run did not. Options such as --queue count for every run. With --key, each row's run has
+the key TEXT:ROW, so the same command again starts only what was not started; a row that has changed since is refused.
 
 With --json, stdout is one object: {"ref", "id", "flow", "status"}, and with --wait also {"outputs", "artifacts",
 "metrics", "raw"}; with --sets it is a line for each row: {"index", "line", "ref", "id", "flow", "status"}. If something
@@ -66,6 +67,7 @@ Examples:
   ref=$(flowrunner run prod Samples/austinApartments.fmw --queue Night)
   flowrunner run prod Samples/austinApartments.fmw --key "nightly-$(date +%F)"
   flowrunner run prod Samples/austinDownload.fmw --sets districts.csv -p THEMES=parks --max-in-flight 4
+  flowrunner run prod Samples/austinDownload.fmw --sets districts.csv --queue Night --key "districts-$(date +%F)"
 """
 
 
@@ -111,7 +113,10 @@ def _read(
     "--extra", callback=_read, multiple=True, metavar="NAME=VALUE",
     help="An option of the backend's own; may be given several times.",
 )  # fmt: skip
-@click.option("--key", metavar="TEXT", help="The same key again gives the run that it started before.")
+@click.option(
+    "--key", metavar="TEXT",
+    help="The same key again gives the run that it started before. With --sets, rows have the keys TEXT:0, TEXT:1...",
+)  # fmt: skip
 @click.option(
     "--sets", metavar="FILE",
     help="A run for each row of a file: .csv, .tsv, .jsonl or .ndjson; `-` reads JSON Lines from stdin.",
@@ -208,22 +213,18 @@ def _check(order: Order) -> None:
 
 
 _OF_ONE_RUN: Final = {
-    "payload": "--payload",
-    "queue": "--queue",
-    "description": "--description",
-    "max_run_time": "--max-run-time",
-    "max_queue_time": "--max-queue-time",
-    "options": "--option",
-    "extra": "--extra",
-    "key": "--key",
-    "timeout": "--timeout",
+    "payload": "--payload is for one run: rows have parameters, not data.",
+    "timeout": "--timeout is for one run: what bounds each of several is --max-run-time, where the vendor has it.",
 }
+"""What cannot be given for several runs, and what to do instead."""
 
 
 def _check_for_sets(order: Order) -> None:
-    for name, option in _OF_ONE_RUN.items():
-        if getattr(order, name) not in {None, ()}:
-            raise click.UsageError(f"{option} is for one run: it cannot be given with --sets.")
+    for name, problem in _OF_ONE_RUN.items():
+        if getattr(order, name) is not None:
+            raise click.UsageError(f"{problem} It cannot be given with --sets.")
+    if order.key == "":  # as --key "$NAME" says where the variable is not set
+        raise click.UsageError("--key is empty: give a text that is the same only where the runs are to be the same.")
 
 
 def _run(order: Order, output: Output) -> None:
@@ -259,8 +260,9 @@ def _payload(file: str | None) -> Iterator[Path | None]:
 def _submitted(client: Client, output: Output, order: Order, **arguments: Any) -> Run:
     try:
         return client.submit(order.flow, key=order.key, **arguments)
-    except SubmissionUncertain as error:
-        reported(error, output, order.how_to_go_on())
+    except FlowrunnerError as error:
+        output.tell_unchecked(error)
+        reported(error, output, *([order.how_to_go_on()] if isinstance(error, SubmissionUncertain) else []))
     except KeyboardInterrupt:
         interrupted(
             output,

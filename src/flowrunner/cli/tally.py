@@ -41,19 +41,23 @@ class Taken:
         index: its place among the rows, from 0.
         row: itself.
         flow: what is run.
+        key: that of its run; None without.
         ref: its run; None if nothing was started.
         status: how that stands.
         problem: an error as JSON, of a row whose run was not started, or not followed to its end.
         is_over: whether nothing more is to come.
+        is_new: whether its run was started now, and not before with the same key.
     """
 
     index: int
     row: Row
     flow: str
+    key: str | None = None
     ref: RunRef | None = None
     status: RunStatus | None = None
     problem: dict[str, Any] | None = None
     is_over: bool = False
+    is_new: bool = False
 
     @property
     def state(self) -> str:
@@ -106,15 +110,17 @@ class Tally:
     Args:
         flow: what is run.
         rows: all of them.
+        key: of the file as a whole: with the place of a row behind it, it is the key of that row's run.
 
     Attributes:
         taken: those that were taken, in their order.
     """
 
-    def __init__(self, flow: str, rows: Sequence[Row]) -> None:
+    def __init__(self, flow: str, rows: Sequence[Row], key: str | None = None) -> None:
         self.rows = rows
         self.taken: list[Taken] = []
         self._flow = flow
+        self._key = key
         self._by_run: dict[RunRef, Taken] = {}
         self._started = time.monotonic()
 
@@ -126,7 +132,8 @@ class Tally:
     def taking(self, sets: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         """The sets of parameters of the rows, noting which are taken."""
         for index, (row, parameters) in enumerate(zip(self.rows, sets, strict=True)):
-            self.taken.append(Taken(index, row, self._flow))
+            key = None if self._key is None else f"{self._key}:{index}"
+            self.taken.append(Taken(index, row, self._flow, key))
             yield parameters
 
     def note(self, event: Event) -> None:
@@ -134,8 +141,18 @@ class Tally:
         if isinstance(event, Submitted):
             self._by_run[event.ref] = self.taken[-1]
             self.taken[-1].ref, self.taken[-1].status = event.ref, RunStatus(state=RunState.QUEUED)
-        elif isinstance(event, StatusChanged) and event.ref in self._by_run:
-            self._by_run[event.ref].status = event.new
+            self.taken[-1].is_new = True
+        elif isinstance(event, StatusChanged):
+            taken = self._by_run.get(event.ref) or self._known(event.ref)
+            if taken is not None:
+                taken.status = event.new
+
+    def _known(self, ref: RunRef) -> Taken | None:
+        """The row that was given a run from before: nothing told that it was submitted."""
+        found = next((each for each in self.taken if each.key is not None and each.key == ref.key), None)
+        if found is not None:
+            self._by_run[ref], found.ref = found, ref
+        return found
 
     def ended(self, item: MapItem) -> Taken:
         """Note what became of a row."""
@@ -151,7 +168,9 @@ class Tally:
         """The rows that are not over, of which no more will be seen."""
         open_ones = [each for each in self.taken if not each.is_over]
         for each in open_ones:
-            what = "it is not known whether a run was started" if each.ref is None else "not seen to end"
+            # Who was taken after another knows that there is a run: it was started before, with the same key.
+            is_unknown = each.ref is None and each is self.taken[-1]
+            what = "it is not known whether a run was started" if is_unknown else "not seen to end"
             message = f"{each.row.place}: {what}: the command was interrupted"
             each.problem = {"error": "Interrupted", "message": message, "exit_code": int(ExitCode.INTERRUPTED)}
         return open_ones
@@ -161,6 +180,16 @@ class Tally:
         counts = ", ".join(f"{count} {state}" for state, count in self._counts())
         rows = "1 row" if len(self.rows) == 1 else f"{len(self.rows)} rows"
         return f"{rows}: {counts or 'nothing was started'}"
+
+    def known(self) -> Iterator[str]:
+        """What there is to say of rows whose runs were started before."""
+        known = [each for each in self.taken if each.ref is not None and each.ref.id is not None and not each.is_new]
+        if known:
+            keys = f"{known[0].key!r}" + (f" to {known[-1].key!r}" if len(known) > 1 else "")
+            yield (
+                f"{len(known)} of them had been started before, with the keys of these rows ({keys}), and were not"
+                " started again. To run them again, give another --key."
+            )
 
     def left(self) -> Iterator[str]:
         """What there is to say of the rows that were not taken."""

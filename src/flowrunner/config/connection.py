@@ -131,13 +131,21 @@ def _inline(backend: type[Backend], arguments: Mapping[str, Any], environ: Mappi
 
 def _table(name: str, configuration: Configuration) -> Mapping[Any, Any]:
     if name not in configuration.connections:
-        known = suggestion(name, configuration.connections)
-        raise UnknownConnection(f"there is no connection {name!r} in {configuration.where}: {known}")
+        raise _unknown(name, configuration)
     table = configuration.connections[name]
     if not isinstance(table, Mapping):
         place = f"[connections.{name}] in {configuration.at('connections', name)}"
         raise ConfigError(f"{place} must be a table, not {type(table).__name__}")
     return table
+
+
+def _unknown(name: str, configuration: Configuration) -> UnknownConnection:
+    text = f"there is no connection {name!r} in {configuration.where}: {suggestion(name, configuration.connections)}"
+    if name not in registry.names():
+        return UnknownConnection(text)
+    # Who gives a vendor's name here wants its settings taken from the arguments.
+    hint = f"{name!r} is a backend, whose settings are given in Python by connect(backend={name!r}, ...)"
+    return UnknownConnection(f"{text}. {hint}", backend=name)
 
 
 def _backend_named(name: str, table: Mapping[Any, Any], configuration: Configuration) -> Any:

@@ -168,15 +168,40 @@ def _number(text: str, kind: type[int | float]) -> float:
         raise ValueError(f"expected {_NUMBERS[kind]}") from None
 
 
-def _exactly(value: Any, *kinds: type) -> Any:
+_WORDS: Final[Mapping[type, str]] = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    dict: "a table of names and values",
+    Mapping: "a table of names and values",
+    list: "a list",
+    tuple: "a list",
+    type(None): "None",
+}
+"""What a configuration calls the types of its values."""
+
+
+def _is_any(value: Any, *kinds: type) -> bool:
     # To Python a bool is an int; to whoever writes a configuration it is not.
-    if isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)):
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+def _exactly(value: Any, kind: type, *others: type) -> Any:
+    if _is_any(value, kind, *others):
         return value
-    raise ValueError(f"expected {' or '.join(kind.__name__ for kind in kinds)}, not {type(value).__name__}")
+    raise ValueError(_misfit(value, kind))
+
+
+def _misfit(value: Any, kind: type) -> str:
+    """What to say of a value that is not of the kind; the value itself is not shown."""
+    found = type(value)
+    return f"expected {_WORDS[kind]}, not {_WORDS.get(found, found.__name__)}"
 
 
 def _float(value: Any) -> float:
-    _exactly(value, float, int, timedelta)
+    if not _is_any(value, float, int, timedelta):
+        raise ValueError(f"{_misfit(value, float)}; a duration is a number of seconds, or a timedelta")
     try:
         number = value.total_seconds() if isinstance(value, timedelta) else float(value)
     except OverflowError:

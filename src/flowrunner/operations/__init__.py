@@ -7,7 +7,7 @@ no HTTP. `Client` and `AsyncClient` perform their steps.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowrunner.follow import Schedule
 from flowrunner.operations.context import Context
@@ -23,7 +23,7 @@ from flowrunner.operations.submitting import Submitting
 from flowrunner.operations.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
 
     from flowrunner.backend import Backend
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flowrunner.config import Connection
     from flowrunner.events import OnEvent
     from flowrunner.journal.store import Journal
-    from flowrunner.models import Artifact, ArtifactSource, AsyncArtifact
+    from flowrunner.models import Artifact, ArtifactSource, AsyncArtifact, SubmitOptions
     from flowrunner.operations.records import RunRecord
 
 __all__ = ["Operations"]
@@ -76,7 +76,15 @@ class Operations:
         together.add(records)
         return together
 
-    def mapped(self, flow: str, max_in_flight: int) -> Mapped:
+    def mapped(
+        self,
+        flow: str,
+        max_in_flight: int,
+        options: SubmitOptions | None,
+        key: Callable[[int, Mapping[str, Any] | None], str] | None,
+    ) -> Mapped:
         """One flow to run for many sets of parameters."""
         together = Together(self.following, self.following.deadline(None), most=max_in_flight)
-        return Mapped(self.submitting, self.runs, together, flow=flow, max_in_flight=max_in_flight)
+        return Mapped(
+            self.submitting, self.runs, together, flow=flow, max_in_flight=max_in_flight, options=options, key=key
+        )

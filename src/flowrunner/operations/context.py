@@ -7,7 +7,8 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from flowrunner import events
-from flowrunner.errors import FlowrunnerError, UnsupportedOperation
+from flowrunner.backend import lacks
+from flowrunner.errors import FlowrunnerError
 from flowrunner.operations.masking import Masker
 from flowrunner.operations.steps import ask
 from flowrunner.telemetry import recorder
@@ -61,10 +62,10 @@ class Context:
         if not self.backend.is_prepared:
             self.notice((yield from ask(self.backend.prepare(), retry=retry, at_most=at_most)))
 
-    def require(self, capability: Capability, what: str) -> None:
+    def require(self, capability: Capability) -> None:
         """Raise unless the backend has the capability; before any request."""
         if capability not in self.backend.capabilities:
-            raise UnsupportedOperation(f"backend {self.backend.name!r} cannot do {what}: it lacks {capability.name}")
+            raise lacks(self.backend.name, capability, here=capability in type(self.backend).capabilities)
 
     def emit(self, event: Event) -> None:
         """Tell the log, the telemetry, and the caller's function."""

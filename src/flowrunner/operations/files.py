@@ -36,7 +36,7 @@ class Files:
     def upload(self, path: Path, name: str | None, progress: Progress | None) -> Operation[RemoteFile]:
         """Bring a file to the vendor."""
         yield from self._context.prepared()
-        self._context.require(Capability.UPLOAD, "upload()")
+        self._context.require(Capability.UPLOAD)
         name = path.name if name is None else name
         lengths = yield from ask(_checked({path: name}))
         content = FileBody(path, length=lengths[path])
@@ -80,13 +80,13 @@ class Files:
     def remove(self, file: RemoteFile) -> Operation[None]:
         """Remove a file from the vendor."""
         yield from self._context.prepared()
-        self._context.require(Capability.UPLOAD, "remove()")
+        self._context.require(Capability.UPLOAD)
         yield from ask(self._context.backend.remove(file))
 
     def download(self, reference: str, to: Path, progress: Progress | None) -> Operation[Path]:
         """Stream a file, or a folder as a zip, from the vendor."""
         yield from self._context.prepared()
-        self._context.require(Capability.UPLOAD, "download()")
+        self._context.require(Capability.UPLOAD)
         name = reference.rstrip("/").rpartition("/")[2]
         place = yield from ask(_place(to, f"{name}.zip" if reference.endswith("/") else name))
         yield from ask(self._context.backend.download_file(reference, place, _rising(progress)))

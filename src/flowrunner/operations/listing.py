@@ -37,7 +37,7 @@ class Listing:
         Raises:
             InvalidRequest: no such state, or a limit below zero.
         """
-        self._context.require(Capability.LIST_RUNS, "runs()")
+        self._context.require(Capability.LIST_RUNS)
         if limit is not None and limit < 0:
             raise InvalidRequest(f"limit must not be less than 0, not {limit}")
         given: Iterable[Any] = [state] if isinstance(state, str) else state or ()
@@ -56,7 +56,7 @@ class Listing:
     def flows(self, cursor: Any) -> Operation[Page[FlowInfo]]:
         """One page of flows."""
         yield from self._context.prepared()
-        self._context.require(Capability.LIST_FLOWS, "flows()")
+        self._context.require(Capability.LIST_FLOWS)
         return (yield from ask(self._context.backend.list_flows(cursor)))
 
     def health(self) -> Operation[Health]:
@@ -65,7 +65,7 @@ class Listing:
             yield from self._context.prepared()
         except FlowrunnerError as error:
             return self._unprepared(error)
-        self._context.require(Capability.HEALTH, "health()")
+        self._context.require(Capability.HEALTH)
         health = yield from ask(self._context.backend.health(), retry=False)
         return evolve(health, message=self._context.masked(health.message))
 

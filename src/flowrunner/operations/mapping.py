@@ -9,8 +9,9 @@ from attrs import frozen
 from flowrunner.errors import FlowrunnerError, InvalidRequest, SubmissionUncertain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from flowrunner.models import SubmitOptions
     from flowrunner.operations.records import RunRecord, Runs
     from flowrunner.operations.steps import Operation
     from flowrunner.operations.submitting import Submitting
@@ -45,10 +46,20 @@ class Mapped:
         together: follows them; without others.
         flow: what is run.
         max_in_flight: how many may live at once.
+        options: how to run it.
+        key: gives each set the key of its run; None for none.
     """
 
     def __init__(
-        self, submitting: Submitting, runs: Runs, together: Together, *, flow: str, max_in_flight: int
+        self,
+        submitting: Submitting,
+        runs: Runs,
+        together: Together,
+        *,
+        flow: str,
+        max_in_flight: int,
+        options: SubmitOptions | None,
+        key: Callable[[int, Mapping[str, Any] | None], str] | None,
     ) -> None:
         if max_in_flight < 1:
             raise InvalidRequest(f"max_in_flight must be 1 or more, not {max_in_flight}")
@@ -57,6 +68,8 @@ class Mapped:
         self._together = together
         self._flow = flow
         self._most = max_in_flight
+        self._options = options
+        self._key = key
         self._sets: dict[RunRecord, tuple[int, Mapping[str, Any] | None]] = {}
 
     def __len__(self) -> int:
@@ -68,7 +81,8 @@ class Mapped:
 
     def start(self, index: int, parameters: Mapping[str, Any] | None) -> Operation[Ended | None]:
         """Start a run; what became of it, if it was not started."""
-        submission = self._submitting.submission(self._flow, parameters, None, None, None)
+        key = None if self._key is None else self._key(index, parameters)
+        submission = self._submitting.submission(self._flow, parameters, None, self._options, key)
         try:
             record = yield from self._submitting.submit(submission)
         except SubmissionUncertain as error:

@@ -141,13 +141,13 @@ class Results:
     def logs(self, record: RunRecord) -> Operation[Lines]:
         """The lines of the run's log."""
         yield from self._context.prepared()
-        self._context.require(Capability.LOGS, "logs()")
+        self._context.require(Capability.LOGS)
         return (yield from ask(self._context.backend.logs(with_id(record.ref))))
 
     def resume(self, record: RunRecord, answers: Mapping[str, Any]) -> Operation[RunStatus]:
         """Answer a run that waits for a person."""
         yield from self._context.prepared()
-        self._context.require(Capability.RESUME, "resume()")
+        self._context.require(Capability.RESUME)
         if record.status.state is not RunState.WAITING:
             yield from self._runs.look(record)
         if not needs_a_person(record.status):
@@ -181,7 +181,7 @@ class Results:
     def cancel(self, record: RunRecord) -> Operation[CancelOutcome]:
         """Ask the vendor to cancel the run."""
         yield from self._context.prepared()
-        self._context.require(Capability.CANCEL, "cancel()")
+        self._context.require(Capability.CANCEL)
         asked_at = self._context.monotonic()
         answer = yield from ask(self._context.backend.cancel(with_id(record.ref)))
         self._runs.cancel_answered(record, answer, asked_at)

@@ -80,7 +80,7 @@ class Submitting:
         deadline = self._results.deadline(timeout)
         yield from self._context.prepared()
         if server_wait:
-            self._context.require(Capability.SERVER_WAIT, "server_wait=True")
+            self._context.require(Capability.SERVER_WAIT)
             if deadline.length == 0:
                 raise InvalidRequest("server_wait=True needs time: give a timeout above 0, or none")
         at_vendor = server_wait or (submission.payload is not None and self._context.backend.runs_payloads_at_once)
@@ -187,9 +187,9 @@ class Submitting:
     def _check_capabilities(self, submission: Submission) -> None:
         require = self._context.require
         if submission.payload is not None:
-            require(Capability.PAYLOAD, "payload")
+            require(Capability.PAYLOAD)
         if submission.parameters:
-            require(Capability.PARAMETERS, "parameters")
+            require(Capability.PARAMETERS)
         self._ledger.check_key(submission.key)
         backend = self._context.backend
         for option in submission.options.extra:
@@ -233,7 +233,7 @@ class Submitting:
     def describe(self, flow: str) -> Operation[FlowSpec]:
         """What a flow takes."""
         yield from self._context.prepared()
-        self._context.require(Capability.DESCRIBE, "describe()")
+        self._context.require(Capability.DESCRIBE)
         return (yield from self._describe(flow, retry=True))
 
     def _describe(self, flow: str, *, retry: bool) -> Operation[FlowSpec]:
