@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from lateness import Lateness
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from lateness import Taken
 
 EVERY = 0.25
 """Seconds from one line to the next."""
@@ -45,14 +48,14 @@ class Watching(BaseTrigger):
         try:
             while not watching.done():
                 await asyncio.sleep(EVERY)
-                self._write(*lateness.taken())
+                self._write(lateness.taken())
         finally:
             watching.cancel()
         yield TriggerEvent(None)  # type: ignore[no-untyped-call]  # as above
 
-    def _write(self, late: float, collecting: float, cpu: float) -> None:
+    def _write(self, taken: Taken) -> None:
         triggers = sum(self.counted in each.get_name() for each in asyncio.all_tasks())
-        line = {"at": time.time(), "late": late, "collecting": collecting, "cpu": cpu, "triggers": triggers}
+        line = {"at": time.time(), "triggers": triggers, "taken": asdict(taken)}
         with Path(self.path).open("a") as file:
             file.write(json.dumps(line) + "\n")
 
