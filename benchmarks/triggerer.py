@@ -1,9 +1,9 @@
 """What a thousand deferred tasks do to the event loop of Airflow's triggerer: the process `airflow triggerer` itself.
 
-`integrations/airflow/.venv/bin/python benchmarks/triggerer.py [TASKS]`, in the environment that
+`integrations/airflow/.venv/bin/python benchmarks/triggerer.py [TASKS [AT_ONCE]]`, in the environment that
 `integrations/airflow/test.sh` makes. Tasks and triggers are rows of a database of its own, in SQLite, and come all at
-once; the triggerer takes them in one go, where Airflow's default is fifty a second. No scheduler runs: a task that its
-trigger has fired for stays scheduled.
+once; the triggerer takes fifty in one go (a second or more), as is Airflow's default, or AT_ONCE. No scheduler runs: a
+task that its trigger has fired for stays scheduled.
 
 One trigger more watches how late the loop is, in three phases: while all triggers enter, while their runs are followed,
 and while all runs end at once. That is done with triggers that only sleep, which is what Airflow itself costs the loop,
@@ -224,7 +224,7 @@ def show(phase: str, watched: Watched, server: Filled) -> None:
     print(f"  {phase:<18} {took:4.1f} s: {whole}, {requests} requests in {cycles} cycles", flush=True)
 
 
-def configuration(home: Path, server: Filled, count: int) -> dict[str, str]:
+def configuration(home: Path, server: Filled, count: int, at_once: int) -> dict[str, str]:
     """The variables by which Airflow is configured, in this process and in the triggerer's."""
     backend, base_url, token = (server.settings[name] for name in ("backend", "base_url", "token"))
     extra = {"backend": backend, "poll_max": POLL_MAX}
@@ -236,7 +236,7 @@ def configuration(home: Path, server: Filled, count: int) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",  # in this process, where it would be in between
         "AIRFLOW__TRIGGERER__CAPACITY": str(count + 1),
-        "AIRFLOW__TRIGGERER__MAX_TRIGGER_TO_SELECT_PER_LOOP": str(count + 1),
+        "AIRFLOW__TRIGGERER__MAX_TRIGGER_TO_SELECT_PER_LOOP": str(at_once),
         "AIRFLOW_CONN_FLOWRUNNER_DEFAULT": json.dumps(connection),
         "NO_PROXY": "127.0.0.1",
         "PYTHONPATH": str(Path(__file__).parent),
@@ -246,12 +246,13 @@ def configuration(home: Path, server: Filled, count: int) -> dict[str, str]:
 def main() -> None:
     """Measure."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    at_once = int(sys.argv[2]) if len(sys.argv) > 2 else 50
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the triggerer has a file for the log of each trigger
     with tempfile.TemporaryDirectory() as folder, Filled("fme-flow-v4") as server:
         home = Path(folder)
         (home / "dags").mkdir()
-        os.environ |= configuration(home, server, count)  # before Airflow is imported, which reads it then
+        os.environ |= configuration(home, server, count, at_once)  # before Airflow is imported, which reads it then
         airflow = Installed(count, server.flow)
         for kind in ("sleep", "follow"):
             print(f"{count} triggers that {kind}:", flush=True)
