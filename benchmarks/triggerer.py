@@ -205,12 +205,13 @@ def made(kind: str, server: Filled, ids: Sequence[str], ending: float) -> Sequen
     """The triggers of a kind."""
     from triggerer_triggers import Sleeping
 
-    from flowrunner import RunRef
+    from flowrunner import RunRef, connect
     from flowrunner_airflow.trigger import FollowTrigger
 
     if kind == "sleep":
         return [Sleeping(ending) for _ in ids]
-    refs = [RunRef("flowrunner_default", server.settings["backend"], server.flow, each) for each in ids]
+    with connect(**server.settings) as client:
+        refs = [RunRef(client.name, client.backend, server.flow, each) for each in ids]
     return [FollowTrigger("flowrunner_default", str(ref)) for ref in refs]
 
 
