@@ -8,13 +8,12 @@ vendor is a simulator in a process of its own.
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from filled import Filled
+from lateness import Lateness
 
 import flowrunner
 from flowrunner import RunRef
@@ -22,38 +21,8 @@ from flowrunner import RunRef
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-EVERY = 0.005
-"""Seconds between two looks at how late the loop is."""
 FOLLOWED = 20.0
 """Seconds for which the runs go on."""
-
-
-class Lateness:
-    """How late a loop is at worst, in seconds; `taken` says it and begins anew."""
-
-    def __init__(self) -> None:
-        self._worst = self._collecting = self._began = 0.0
-        self._cpu = time.process_time()
-        gc.callbacks.append(self._collected)
-
-    def _collected(self, phase: str, _: dict[str, int]) -> None:
-        if phase == "start":
-            self._began = time.perf_counter()
-        else:
-            self._collecting = max(self._collecting, time.perf_counter() - self._began)
-
-    async def watch(self) -> None:
-        """Look, until cancelled."""
-        while True:
-            due = time.perf_counter() + EVERY
-            await asyncio.sleep(EVERY)
-            self._worst = max(self._worst, time.perf_counter() - due)
-
-    def taken(self) -> tuple[float, float, float]:
-        """The worst since the last time, the longest that Python's garbage collector took in one go, and the CPU."""
-        cpu, worst, collecting = time.process_time(), self._worst, self._collecting
-        spent, self._cpu, self._worst, self._collecting = cpu - self._cpu, cpu, 0.0, 0.0
-        return worst, collecting, spent
 
 
 async def follow(server: Filled, entered: asyncio.Semaphore, run_id: str) -> None:
@@ -86,9 +55,8 @@ async def measure(server: Filled, ids: Iterable[str]) -> None:
 
 def show(phase: str, lateness: Lateness, server: Filled) -> None:
     """Print what a phase came to."""
-    (worst, collecting, cpu), (requests, _) = lateness.taken(), server.requests()
-    late = f"loop late by {worst * 1000:5.1f} ms at worst, garbage collector {collecting * 1000:5.1f} ms at a time"
-    print(f"{phase:<22} {late}, CPU {cpu:5.2f} s, {requests} requests", flush=True)
+    requests, _ = server.requests()
+    print(f"{phase:<22} {lateness.taken()}, {requests} requests", flush=True)
 
 
 def main() -> None:

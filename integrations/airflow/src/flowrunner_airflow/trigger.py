@@ -15,7 +15,7 @@ import flowrunner
 from flowrunner import FlowrunnerError, RunState
 from flowrunner_airflow import events
 from flowrunner_airflow.following import afollow, sentence
-from flowrunner_airflow.hook import FlowrunnerHook
+from flowrunner_airflow.looking_up import look_up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -102,7 +102,7 @@ class FollowTrigger(BaseTrigger):
 
     @asynccontextmanager
     async def _attached(self) -> AsyncIterator[AsyncRun]:
-        server = await FlowrunnerHook(self.flowrunner_conn_id).aget_server()
+        server = await look_up(self.flowrunner_conn_id)
         submitted_at = None if self.submitted_at is None else datetime.fromisoformat(self.submitted_at)
         async with flowrunner.share_async(**server.settings) as client:
             yield client.attach(self.ref, submitted_at=submitted_at)
