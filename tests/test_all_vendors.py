@@ -1,15 +1,21 @@
-"""One program on every backend by name, over real sockets; what a vendor lacks is told by its capabilities."""
+"""One program on every backend by name, over real sockets; what a vendor lacks is told by its capabilities.
+
+However a server decides, a whole run is over a socket; what else is asked of each such server needs none.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import threading
 import tracemalloc
+from concurrent.futures import wait
+from functools import partial
+from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from attrs import asdict, fields
 
+from flowrunner import http
 from flowrunner.backend import Capability
 from flowrunner.config import resolve
 from flowrunner.enums import CancelOutcome, Cause, RunState, WaitReason
@@ -30,7 +36,9 @@ from flowrunner.errors import (
     UnsupportedOperation,
     WaitTimeout,
 )
+from flowrunner.http.scripted import Broken, ScriptedSession
 from flowrunner.models import RunRef, SubmitOptions
+from flowrunner.plans import Response
 from flowrunner.simulator import (
     EMPLOYEES,
     Behaviour,
@@ -41,6 +49,7 @@ from flowrunner.simulator import (
     SmartFlowId,
     SmartFlowsQuirks,
 )
+from flowrunner.simulator.in_process import InProcessSimulator
 from flowrunner.simulator.smart_flows_world import callback_id
 
 FLOWS = {
@@ -365,6 +374,35 @@ def every(kind):
 
 
 @pytest.fixture
+def serve_here(manual, open_client, monkeypatch):
+    """As `serve`, for a blocking client and without a socket; time passes whenever a request is held."""
+    serving = {}
+
+    def answer(sent):
+        simulator = serving[urlsplit(sent.url).netloc]
+        asked = simulator.ask(sent.method, sent.url, sent.headers, sent.body)
+        while not wait([asked], timeout=0.004).done:
+            if simulator.wait_until_held(timeout=0):
+                manual.advance(1)
+        reply = asked.result()
+        if reply is None:
+            return Broken(arrived=True)
+        came = Response(reply.status, reply.headers, reply.content)
+        return came if reply.is_whole else Broken(arrived=True, began=came)
+
+    def start(vendor, quirks, **settings):
+        simulator = InProcessSimulator(vendor, clock=manual, quirks=quirks).start()
+        serving[urlsplit(simulator.base_url).netloc] = simulator
+        arguments = {**simulator.settings, "max_long_polls": 0, **settings}
+        return simulator, open_client(resolve(None, backend=vendor, config=None, arguments=arguments))
+
+    monkeypatch.setattr(http, "HttpSession", partial(ScriptedSession, answer=answer))
+    yield start
+    for simulator in serving.values():
+        simulator.stop()
+
+
+@pytest.fixture
 def time_passes(manual):
     """Have time pass whenever a request is held at a simulator."""
     ended, threads = threading.Event(), []
@@ -390,17 +428,18 @@ once = pytest.mark.parametrize("mode", ["sync"])
 
 
 @pytest.fixture(params=every(SmartFlowsQuirks), ids=named)
-def smart_flows(request, serve, time_passes):
-    """A Smart Flows that decides so, and a client of it that polls."""
-    simulator, client = serve("smart-flows", request.param)
-    time_passes(simulator)
+def smart_flows(request, serve_here):
+    """A Smart Flows that decides so, without a socket, and a client of it that polls."""
+    simulator, client = serve_here("smart-flows", request.param)
     return simulator, client, request.param
 
 
 @once
-def test_every_smart_flows(smart_flows, tmp_path):
+@pytest.mark.parametrize("quirks", list(every(SmartFlowsQuirks)), ids=named)
+def test_every_smart_flows(serve, time_passes, quirks, tmp_path):
     """Whatever a Smart Flows decides, runs end as they did, and their documents come down as long as they are kept."""
-    _, client, quirks = smart_flows
+    simulator, client = serve("smart-flows", quirks)
+    time_passes(simulator)
     health = client.health()
     assert (health.reachable, health.authenticated) == (True, True)
     result = client.run(str(SmartFlowId.NO_INPUT), timeout=600)
@@ -461,7 +500,8 @@ def test_every_smart_flows_asks(smart_flows):
     is_told = quirks.waiting_for != "missing" and quirks.most_per_second > 1  # it takes two requests at once
     assert ("waits for" in status.message) == is_told
     callback = callback_id(simulator.pool.jobs[-1])
-    assert httpx.post(f"{simulator.base_url}/api/v1/flows/callback/{callback}").is_success
+    called = simulator.ask("POST", f"{simulator.base_url}/api/v1/flows/callback/{callback}", {}, b"")
+    assert called.result(10).status < 300
     assert waiting.wait(timeout=600).status.state is RunState.SUCCEEDED
 
 
@@ -486,7 +526,7 @@ def test_every_smart_flows_lists(smart_flows):
 
 
 @once
-def test_every_smart_flows_refuses(smart_flows, serve):
+def test_every_smart_flows_refuses(smart_flows, serve_here):
     """Whatever a Smart Flows decides, what it refuses is an error, and starts nothing."""
     simulator, client, quirks = smart_flows
     with pytest.raises(FlowrunnerError):
@@ -505,7 +545,7 @@ def test_every_smart_flows_refuses(smart_flows, serve):
         else:
             with pytest.raises(FlowrunnerError):
                 client.submit(str(SmartFlowId.REPORT), payload=payload, options=options)
-    _, stranger = serve("smart-flows", quirks, api_key="wrong")
+    _, stranger = serve_here("smart-flows", quirks, api_key="wrong")
     with pytest.raises((AuthenticationError, PermissionDenied)):
         stranger.submit(str(SmartFlowId.NO_INPUT))
 
@@ -527,17 +567,18 @@ def test_held_requests(serve, time_passes, quirks):
 
 
 @pytest.fixture(params=every(InVisionQuirks), ids=named)
-def invision(request, serve, time_passes):
-    """An InVision that decides so, and a client of it."""
-    simulator, client = serve("invision", request.param)
-    time_passes(simulator)
+def invision(request, serve_here):
+    """An InVision that decides so, without a socket, and a client of it."""
+    simulator, client = serve_here("invision", request.param)
     return simulator, client, request.param
 
 
 @once
-def test_every_invision(invision):
+@pytest.mark.parametrize("quirks", list(every(InVisionQuirks)), ids=named)
+def test_every_invision(serve, time_passes, quirks):
     """Whatever an InVision decides, a run ends as it says; one that is started again counts where that can be seen."""
-    _, client, quirks = invision
+    simulator, client = serve("invision", quirks)
+    time_passes(simulator)
     first = {"Succeeded": RunState.SUCCEEDED, "Failed": RunState.FAILED}.get(quirks.first_status)
 
     def end(flow):
@@ -578,7 +619,7 @@ def test_every_invision_awaits(invision):
 
 
 @once
-def test_every_invision_refuses(invision, serve):
+def test_every_invision_refuses(invision, serve_here):
     """Whatever an InVision decides, what it refuses is an error, and starts nothing; a 500 leaves that open."""
     simulator, client, quirks = invision
     kind = {404: (FlowNotFound, ProtocolError), 500: SubmissionUncertain}[quirks.unknown_flow]
@@ -587,7 +628,7 @@ def test_every_invision_refuses(invision, serve):
     is_denied = quirks.unknown_run == 404 and quirks.error_body == "json"  # any other answer may be a proxy's
     with pytest.raises(RunNotFound if is_denied else FlowrunnerError):
         client.attach(RunRef(client.name, "invision", FLOWS["invision"], "no-such-run")).refresh()
-    stranger_at, stranger = serve("invision", quirks, api_key="wrong")
+    stranger_at, stranger = serve_here("invision", quirks, api_key="wrong")
     kind = {401: AuthenticationError, 403: PermissionDenied, 500: SubmissionUncertain}[quirks.bad_key]
     with pytest.raises(kind):
         stranger.submit(FLOWS["invision"])

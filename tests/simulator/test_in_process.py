@@ -85,6 +85,12 @@ def test_no_two_have_one_address():
         assert given.base_url == "http://127.0.0.1:8080"
 
 
+def test_its_port_always_stands_in_its_address():
+    """It is found by its address, and clients leave out port 80 of one: no simulator is there by itself."""
+    with InProcessSimulator() as simulator:
+        assert simulator.port > 80
+
+
 @pytest.fixture
 def hold(serving):
     """Ask for something that is answered when a run of a minute has ended."""

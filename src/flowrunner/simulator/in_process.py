@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from flowrunner.simulator.clock import Clock
 
-_PORTS = count(1)
-"""Nobody listens there: a client that tries a socket is refused."""
+_PORTS = count(81)
+"""Nobody listens there: a client that tries a socket is refused. Above 80, which an address may leave out."""
 
 
 @frozen
