@@ -579,10 +579,3 @@ def test_the_page_of_a_run(stage, fme, connected):
     operator._server = operator._hook().get_server()
     operator.run_page = operator._server.page_of(RunRef("c", "fme-flow", FLOW, "42"))
     assert f"https://fme.example.com/jobs/42?flow={FLOW}" == link.get_link(operator, ti_key=None)
-
-
-def test_no_secret_in_what_airflow_keeps(stage, fme, capsys):
-    """The token is in no log, no XCom and no note."""
-    ran = stage.run(task(xcoms=("outputs", "artifacts", "metrics")))
-    kept = [ran.xcom(name) for name in ("return_value", "run_ref", "outputs", "artifacts", "metrics")] + [ran.note()]
-    assert fme.token not in repr(kept) + capsys.readouterr().out
