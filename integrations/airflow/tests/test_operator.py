@@ -345,6 +345,28 @@ def test_a_note_that_cannot_be_read(stage, fme, dies, monkeypatch):
     assert (ran.state, ran.tries, len(fme.books)) == ("failed", 2, 1)
 
 
+def test_a_task_whose_retries_were_changed(stage, fme, dies):
+    """Another number of retries in the DAG is no clearing: the next attempt goes on with the run."""
+    dies(FlowrunnerOperator, "_know")
+    ran = stage.run(task(retries=0))
+    ran.dag.get_task("run").retries = 3
+    ran.attempt()
+    assert (ran.state, len(fme.books)) == ("success", 1)
+
+
+def test_a_task_whose_retries_are_changed_while_it_is_deferred(stage, fme, monkeypatch):
+    """Nor is it when the task resumes: the run it was deferred for is the one it ends with."""
+    complete = FlowrunnerOperator.execute_complete
+
+    def changed(operator, context, event):
+        operator.retries += 2
+        return complete(operator, context, event)
+
+    monkeypatch.setattr(FlowrunnerOperator, "execute_complete", changed)
+    ran = stage.run(task())
+    assert (ran.state, len(fme.books)) == ("success", 1)
+
+
 # Clearing
 
 
