@@ -431,6 +431,28 @@ def test_a_worker_that_is_shut_down(stage, fme):
     assert [str(submission.job.state) for submission in fme.books] == ["cancelled", "succeeded"]
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_a_worker_that_is_shut_down_while_it_submits(stage, fme, monkeypatch, after):
+    """Nobody waits for such a run either: it is cancelled as soon as it is known, and no task is deferred for it."""
+    fme.pool.script(FLOW, Behaviour(duration=50), times=1)
+    submit = starting.Starter._submit
+
+    def shut_down(starter, key):
+        monkeypatch.setattr(starting.Starter, "_submit", submit)
+        run = submit(starter, key) if after else None
+        os.kill(os.getpid(), signal.SIGTERM)
+        return run or submit(starter, key)
+
+    monkeypatch.setattr(starting.Starter, "_submit", shut_down)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ran = stage.run(task())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (ran.state, ran.tries) == ("success", 2)
+    assert [str(submission.job.state) for submission in fme.books] == ["cancelled", "succeeded"]
+
+
 def _shut_down_when(it_waits):
     while not it_waits():
         threading.Event().wait(0.01)
