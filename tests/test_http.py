@@ -238,6 +238,18 @@ def test_a_proxy_it_cannot_use(send, proxy):
         send(GET, proxy=proxy)
 
 
+@pytest.mark.parametrize(
+    "proxy",
+    ["ada:{}@proxy.example.com:1", "foo://ada:{}@proxy.example.com:1", "http://ada:{}", "http://ada:{}/@proxy:1"],
+)
+def test_the_address_of_a_proxy_is_not_shown(send, proxy):
+    """What is wrong with it is told without it: there may be a password in it, with or without a scheme before."""
+    written = proxy.format("s3cret")  # not in a line of the traceback
+    with pytest.raises(ConfigError, match="its address has to read like http://") as caught:
+        send(GET, proxy=written)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
 # Renewing the credential
 
 

@@ -345,6 +345,28 @@ def test_a_note_that_cannot_be_read(stage, fme, dies, monkeypatch):
     assert (ran.state, ran.tries, len(fme.books)) == ("failed", 2, 1)
 
 
+def test_a_task_whose_retries_were_changed(stage, fme, dies):
+    """Another number of retries in the DAG is no clearing: the next attempt goes on with the run."""
+    dies(FlowrunnerOperator, "_know")
+    ran = stage.run(task(retries=0))
+    ran.dag.get_task("run").retries = 3
+    ran.attempt()
+    assert (ran.state, len(fme.books)) == ("success", 1)
+
+
+def test_a_task_whose_retries_are_changed_while_it_is_deferred(stage, fme, monkeypatch):
+    """Nor is it when the task resumes: the run it was deferred for is the one it ends with."""
+    complete = FlowrunnerOperator.execute_complete
+
+    def changed(operator, context, event):
+        operator.retries += 2
+        return complete(operator, context, event)
+
+    monkeypatch.setattr(FlowrunnerOperator, "execute_complete", changed)
+    ran = stage.run(task())
+    assert (ran.state, len(fme.books)) == ("success", 1)
+
+
 # Clearing
 
 
@@ -405,6 +427,28 @@ def test_a_worker_that_is_shut_down(stage, fme):
     finally:
         signal.signal(signal.SIGTERM, before)
         waiting.join()
+    assert (ran.state, ran.tries) == ("success", 2)
+    assert [str(submission.job.state) for submission in fme.books] == ["cancelled", "succeeded"]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_worker_that_is_shut_down_while_it_submits(stage, fme, monkeypatch, after):
+    """Nobody waits for such a run either: it is cancelled as soon as it is known, and no task is deferred for it."""
+    fme.pool.script(FLOW, Behaviour(duration=50), times=1)
+    submit = starting.Starter._submit
+
+    def shut_down(starter, key):
+        monkeypatch.setattr(starting.Starter, "_submit", submit)
+        run = submit(starter, key) if after else None
+        os.kill(os.getpid(), signal.SIGTERM)
+        return run or submit(starter, key)
+
+    monkeypatch.setattr(starting.Starter, "_submit", shut_down)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ran = stage.run(task())
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert (ran.state, ran.tries) == ("success", 2)
     assert [str(submission.job.state) for submission in fme.books] == ["cancelled", "succeeded"]
 
@@ -579,10 +623,3 @@ def test_the_page_of_a_run(stage, fme, connected):
     operator._server = operator._hook().get_server()
     operator.run_page = operator._server.page_of(RunRef("c", "fme-flow", FLOW, "42"))
     assert f"https://fme.example.com/jobs/42?flow={FLOW}" == link.get_link(operator, ti_key=None)
-
-
-def test_no_secret_in_what_airflow_keeps(stage, fme, capsys):
-    """The token is in no log, no XCom and no note."""
-    ran = stage.run(task(xcoms=("outputs", "artifacts", "metrics")))
-    kept = [ran.xcom(name) for name in ("return_value", "run_ref", "outputs", "artifacts", "metrics")] + [ran.note()]
-    assert fme.token not in repr(kept) + capsys.readouterr().out

@@ -13,7 +13,7 @@ import httpx
 from flowrunner.config.addresses import is_loopback
 from flowrunner.errors import ConfigError, InvalidRequest
 
-__all__ = ["environment_proxy", "origin_of", "tls_context", "url_of"]
+__all__ = ["check_proxy", "environment_proxy", "origin_of", "tls_context", "url_of"]
 
 MAX_PORT: Final = 2**16 - 1
 
@@ -69,3 +69,24 @@ def environment_proxy(scheme: str, host: str) -> str | None:
     proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def check_proxy(address: str | None) -> None:
+    """See that a proxy's address is one.
+
+    Raises:
+        ConfigError: it is none. It is not shown, nor is what httpx says of it: there may be a password in it.
+    """
+    if address is None:
+        return
+    try:
+        httpx.Proxy(address)
+    except (ValueError, httpx.InvalidURL):
+        is_one = False
+    else:
+        is_one = True
+    if not is_one:
+        raise ConfigError(
+            "the proxy cannot be used: its address has to read like http://proxy.example.com:8080, perhaps with "
+            "`USER:PASSWORD@` before the host, percent-encoded. Set `proxy`, or the environment's"
+        )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flowrunner.telemetry import Recorder
 
 
-from flowrunner.http.addresses import environment_proxy, origin_of, tls_context, url_of
+from flowrunner.http.addresses import check_proxy, environment_proxy, origin_of, tls_context, url_of
 from flowrunner.http.bodies import Meter, json_bytes
 from flowrunner.http.failures import too_early
 from flowrunner.http.gate import Gate
@@ -216,6 +216,7 @@ class Wire(ABC):
         }
 
     def _opened(self, kind: Callable[..., T], arguments: Mapping[str, Any]) -> T:
+        check_proxy(arguments["proxy"])
         try:
             return kind(**arguments)
         except (ValueError, ImportError) as error:

@@ -27,17 +27,17 @@ class Note:
     Attributes:
         ref: the run; without an id as long as nobody knows whether there is one.
         submitted_at: when it was about to be sent.
-        retries: how many attempts Airflow allowed the task in all, and how many after its first. Clearing a task
-            raises the one and leaves the other: so the note of a task that was cleared meanwhile is told from others.
+        max_tries: after how many attempts Airflow gave the task up. Clearing a task raises that, and nothing else
+            does: not another number of retries in its DAG, which is no reason for another run.
     """
 
     ref: RunRef
     submitted_at: datetime
-    retries: tuple[int, int]
+    max_tries: int
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept."""
-        return {"ref": str(self.ref), "submitted_at": self.submitted_at.isoformat(), "retries": list(self.retries)}
+        return {"ref": str(self.ref), "submitted_at": self.submitted_at.isoformat(), "max_tries": self.max_tries}
 
     @classmethod
     def of_json(cls, kept: Any) -> Self:
@@ -47,8 +47,8 @@ class Note:
             AirflowFailException: this version cannot read it, so nobody knows whether there is a run.
         """
         try:
-            most, after = kept["retries"]
-            return cls(RunRef.parse(kept["ref"]), datetime.fromisoformat(kept["submitted_at"]), (most, after))
+            submitted_at = datetime.fromisoformat(kept["submitted_at"])
+            return cls(RunRef.parse(kept["ref"]), submitted_at, int(kept["max_tries"]))
         except (InvalidRequest, KeyError, TypeError, ValueError) as error:
             raise AirflowFailException(
                 f"The task's note of its run cannot be read: delete its state {KEY!r}, and it will start a new one"
@@ -64,7 +64,7 @@ class Notes:
 
     def __init__(self, context: Mapping[str, Any]) -> None:
         self._store = context["task_state_store"]
-        self._retries = (int(context["ti"].max_tries), int(context["task"].retries))
+        self._max_tries = int(context["ti"].max_tries)
         self._last: Note | None = None
 
     def read(self) -> Note | None:
@@ -75,7 +75,7 @@ class Notes:
 
     def begin(self, ref: RunRef) -> Note:
         """Note that a run is about to be submitted."""
-        return self._write(Note(ref, datetime.now(UTC), self._retries))
+        return self._write(Note(ref, datetime.now(UTC), self._max_tries))
 
     def found(self, note: Note, ref: RunRef) -> Note:
         """Note which run came of it."""
@@ -88,7 +88,7 @@ class Notes:
 
     def is_old(self, note: Note) -> bool:
         """Whether the task was cleared since."""
-        return note.retries != self._retries
+        return note.max_tries != self._max_tries
 
     def _write(self, note: Note) -> Note:
         self._store.set(KEY, note.to_json(), retention=NEVER_EXPIRE)

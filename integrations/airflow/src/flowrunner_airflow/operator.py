@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferralTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferralTimeout
 
 import flowrunner
 from flowrunner import Capability, FlowrunnerError, RunState, SubmitOptions, submission_key
@@ -155,14 +155,23 @@ class FlowrunnerOperator(BaseOperator):
         return flowrunner.connect(**self._server.settings)
 
     def _carry_out(self, client: Client, context: Context) -> str:
+        self._go_on_if_alive()
         run = self._starter(client, context).run()
         self._know(run.ref)
+        if self._is_killed:  # when there was no run yet that could be cancelled
+            self.on_kill()
+        self._go_on_if_alive()
         context["ti"].xcom_push(key="run_ref", value=str(run.ref))
         if not self.wait:
             return str(run.ref)
         if self.deferrable and not run.status.state.is_final:
             self._defer(run.ref)
         return self._conclude(client, context, follow(run, self.log, details=bool(self.xcoms)))
+
+    def _go_on_if_alive(self) -> None:
+        """Begin nothing in a task that was killed: nobody would hear of it."""
+        if self._is_killed:
+            raise AirflowException("The task was killed before it waited for a run of its own")
 
     def _starter(self, client: Client, context: Context) -> Starter:
         # An attempt's own id is in no other attempt's key, nor in that of another Airflow with the same DAGs.
