@@ -1,6 +1,6 @@
 """The tests with real workflow engines, side by side, since much of them is waiting: fails if one of them does.
 
-What each says is shown whole when it has ended. Whoever interrupts this stops them all.
+What each says is shown whole when it has ended. Whoever interrupts this stops them all, and sees how far they came.
 """
 
 # ruff: noqa: T201, S603 - a script that prints and runs programs
@@ -87,6 +87,8 @@ def stop(running: list[Suite]) -> None:
         with suppress(subprocess.TimeoutExpired):
             suite.process.wait(max(0, end - time.monotonic()))
         suite.signal(signal.SIGKILL)
+        suite.process.wait()
+        suite.show()
 
 
 def main() -> None:
@@ -101,9 +103,8 @@ def main() -> None:
             running.append(suite)
         show_as_they_end(running)
     except KeyboardInterrupt:
-        print("interrupted; stopped are:", *(each.name for each in running))
         stop(running)
-        sys.exit(130)
+        sys.exit("interrupted")
     if failed := [each.name for each in started if each.process.returncode]:
         sys.exit(f"failed: {', '.join(failed)}")
 
