@@ -114,10 +114,10 @@ class Installation:
             found += more
         return found
 
-    def states(self, dag, run_id="once"):
-        """How many instances are in which state."""
-        states = [each["state"] for each in self.tasks(dag, run_id)]
-        return {state: states.count(state) for state in set(states)}
+    def count(self, dag, state, run_id="once"):
+        """How many tasks of a run are in a state; this costs the server less than to list them."""
+        path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances"
+        return self.ask("GET", path, params={"state": state, "limit": 1})["total_entries"]
 
     @staticmethod
     def until(holds, what, patience=300, pause=0.25):

@@ -121,7 +121,7 @@ def test_no_run_twice_and_none_lost(airflow, vendor, request, capsys):
 
     # Many runs in one triggerer: one list now and then tells of all.
     submitting = airflow.until(lambda: len(runs_of(vendor, "many")) == COUNT, "all are submitted", 600)
-    airflow.until(lambda: airflow.states("many") == {"deferred": COUNT}, "all are deferred", pause=1)
+    airflow.until(lambda: airflow.count("many", "deferred") == COUNT, "all are deferred", pause=1)
     airflow.until(lambda: state_of(airflow, "held") == "running", "the next attempt at the task of the dead worker")
     before = requests_in(vendor, WATCHED)
     assert before[LIST] <= 2 * WATCHED + 2
@@ -136,7 +136,7 @@ def test_no_run_twice_and_none_lost(airflow, vendor, request, capsys):
 
     # All runs end.
     vendor.clock.advance(100)
-    ending = airflow.until(lambda: airflow.states("many") == {"success": COUNT}, "all have ended", pause=1)
+    ending = airflow.until(lambda: airflow.count("many", "success") == COUNT, "all have ended", pause=1)
     for name in ("held", "cleared", "cleared_while_deferred"):
         airflow.until(lambda: state_of(airflow, name) == "success", f"{name} has ended")  # noqa: B023 - asked at once
 
