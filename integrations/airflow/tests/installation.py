@@ -43,7 +43,7 @@ class Installation:
         self.processes = {}
         (home / "dags").mkdir()
         shutil.copy(database, home / "airflow.db")
-        self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=self.url, timeout=120, trust_env=False)
 
     def start(self, *names):
         """Start processes by their names."""
