@@ -9,6 +9,6 @@ if [ "${FLOWRUNNER_SKIP_ENGINES:-}" = 1 ]; then
 fi
 
 [ -d .venv ] || python3 -m venv .venv
-.venv/bin/pip install -q -e ../.. -e ".[test]"
+../../.ci/install .venv/bin/python -e ../.. -e ".[test]"
 .venv/bin/mypy
 .venv/bin/python -m pytest -q --cov "$@"

@@ -28,7 +28,7 @@ from nightly import defs
 from remote_runs import cancel_remote_runs, remote_runs, server_failed
 
 REPORT = "5b0c1f4e-92d3-4d0a-8a61-7c1e5f2ab002"
-PATIENCE = 60
+PATIENCE = 180
 
 
 def resume(instance, run_id):

@@ -24,7 +24,7 @@ from prefect.testing.utilities import prefect_test_harness
 from flowrunner.simulator import RealClock, Simulator
 from remote_runs import WorkflowServer
 
-PATIENCE = 90
+PATIENCE = 180
 
 
 def until(condition):
@@ -40,7 +40,7 @@ def until(condition):
 @pytest.fixture(scope="session", autouse=True)
 def prefect() -> Iterator[None]:
     """A server with a database of its own."""
-    with prefect_test_harness():
+    with prefect_test_harness(server_startup_timeout=PATIENCE):
         yield
 
 

@@ -32,13 +32,14 @@ def pytest_unconfigure(config):
 
 
 @pytest.fixture(scope="session")
-def database():
-    """Airflow's database."""
+def new_database():
+    """A database of Airflow's, to be copied."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+    return shutil.copy(HOME / "airflow.db", HOME / "new.db")
 
 
 @pytest.fixture
-def stage(database, monkeypatch):
+def stage(new_database, monkeypatch):
     """Where DAGs are run. There is no process that a trigger would have to wait for."""
     monkeypatch.setattr("flowrunner_airflow.trigger.MARGIN", -5)
     return Stage()

@@ -39,7 +39,7 @@ def vendor():
 
 
 @pytest.fixture
-def airflow(vendor, tmp_path):
+def airflow(vendor, new_database, tmp_path):
     """A whole Airflow that knows it."""
     connection = {
         "conn_type": "flowrunner",
@@ -48,12 +48,12 @@ def airflow(vendor, tmp_path):
         "extra": {"backend": "fme-flow-v4"},
     }
     variables = {"AIRFLOW_CONN_FLOWRUNNER_DEFAULT": json.dumps(connection), "COUNT": str(COUNT)}
-    installation = Installation(tmp_path, variables)
+    installation = Installation(tmp_path, new_database, variables)
     shutil.copy(Path(__file__).with_name("dags_of_installation.py"), tmp_path / "dags")
     try:
-        installation.prepare()
         installation.start("api-server", "scheduler", "dag-processor", "triggerer")
         installation.log_in()
+        installation.until(lambda: installation.dags() == set(FLOWS), "the DAGs are read")
         yield installation
     finally:
         installation.stop()
@@ -120,8 +120,8 @@ def test_no_run_twice_and_none_lost(airflow, vendor, request, capsys):
         airflow.until(partial(runs_are, vendor, name, "cancelled", "running"), f"{name} runs anew")
 
     # Many runs in one triggerer: one list now and then tells of all.
-    submitting = airflow.until(lambda: len(runs_of(vendor, "many")) == COUNT, "all are submitted", 240)
-    airflow.until(lambda: airflow.states("many") == {"deferred": COUNT}, "all are deferred", pause=1)
+    submitting = airflow.until(lambda: len(runs_of(vendor, "many")) == COUNT, "all are submitted", 600)
+    airflow.until(lambda: airflow.count("many", "deferred") == COUNT, "all are deferred", pause=1)
     airflow.until(lambda: state_of(airflow, "held") == "running", "the next attempt at the task of the dead worker")
     before = requests_in(vendor, WATCHED)
     assert before[LIST] <= 2 * WATCHED + 2
@@ -136,7 +136,7 @@ def test_no_run_twice_and_none_lost(airflow, vendor, request, capsys):
 
     # All runs end.
     vendor.clock.advance(100)
-    ending = airflow.until(lambda: airflow.states("many") == {"success": COUNT}, "all have ended", pause=1)
+    ending = airflow.until(lambda: airflow.count("many", "success") == COUNT, "all have ended", pause=1)
     for name in ("held", "cleared", "cleared_while_deferred"):
         airflow.until(lambda: state_of(airflow, name) == "success", f"{name} has ended")  # noqa: B023 - asked at once
 
