@@ -109,7 +109,7 @@ _WITHOUT: Final[Mapping[Capability, tuple[str, str]]] = MappingProxyType({
     Capability.PARAMETERS: ("give parameters to a run", "leave them out"),
     Capability.LOGS: ("show the log of a run", "look at it where the vendor shows it"),
     Capability.ARTIFACTS: ("bring the files of a run", "fetch them from where the flow writes them"),
-    Capability.UPLOAD: ("keep files for a run, nor bring them back", "put them where the flow can read them"),
+    Capability.UPLOAD: ("take uploads for a run, nor bring them back", "put them where the flow can read them"),
     Capability.PAYLOAD: ("take data for a run", "leave out the payload"),
     Capability.SERVER_WAIT: ("hold its answer until a run has ended", "leave out server_wait=True, and run() waits"),
     Capability.RESUME: ("answer a run that waits for a person", "answer it where the vendor asks"),
