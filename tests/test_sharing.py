@@ -20,6 +20,7 @@ from flowrunner import RunState, client, hosting, share, share_async, shared, sh
 from flowrunner.clock import SystemClock
 from flowrunner.config import credentials
 from flowrunner.errors import ClientClosed, ConfigError, InvalidRequest, WaitTimeout
+from flowrunner.http import sessions
 from flowrunner.simulator import Behaviour, RealClock, Simulator
 from flowrunner.testing.stage import Stage
 
@@ -657,6 +658,17 @@ class Hanging:
 async def attended(client, ref):
     """Wait for a run."""
     return client, await client.attach(ref).wait()
+
+
+def test_it_is_shared_from_a_thread_whose_loop_runs(fme):
+    """As by a coroutine that an engine runs in a thread of its own, and before anything was asked of a vendor."""
+    sessions._load_httpx.cache_clear()
+
+    async def main():
+        with share("prod") as shared:
+            return await shared.acall(lambda client: client.health())
+
+    assert asyncio.run(main()).reachable
 
 
 def test_threads_and_loops_share_one_client(fme):

@@ -140,7 +140,7 @@ async def _found(wanted: _Wanted) -> Target:
     search = loop, wanted, loop.create_future()
     _underway.append(search)
     try:
-        target = await asyncio.to_thread(_target, *wanted)
+        target = await asyncio.to_thread(_ready, wanted)
         return target
     finally:
         _underway.remove(search)
@@ -151,6 +151,16 @@ def _sought(loop: asyncio.AbstractEventLoop, wanted: _Wanted) -> asyncio.Future[
     return next((future for other, it, future in _underway if other is loop and it == wanted), None)
 
 
+def _ready(wanted: _Wanted) -> Target:
+    """Seek it, and load and read what the first request needs. All that takes a while is done here, in a thread."""
+    from flowrunner.http.sessions import prepare
+
+    target = _target(*wanted)
+    settings = target.connection.settings
+    prepare(settings.transport, settings.ca_file)
+    return target
+
+
 def _target(
     name: str | None,
     backend: str | type[Backend] | None,
@@ -158,13 +168,12 @@ def _target(
     journal: str | os.PathLike[str] | bool | None,  # noqa: FBT001 - a place
     given: Arguments,
 ) -> Target:
-    """Seek it. All that takes a while is done here: it belongs on no event loop."""
     from flowrunner.config import resolve
-    from flowrunner.http.sessions import prepare
+    from flowrunner.http.sessions import kind_of
     from flowrunner.shared import Target
 
     connection = resolve(name, backend=backend, config=config, arguments=given)
-    prepare(connection.settings.transport, connection.settings.ca_file)
+    kind_of(connection.settings.transport)
     return Target(connection, _file(journal))
 
 

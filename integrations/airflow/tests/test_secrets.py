@@ -52,7 +52,7 @@ def in_variable(monkeypatch):
 
 
 @pytest.fixture
-def in_database(database):
+def in_database(new_database):
     """Save a connection in Airflow's database, as its form does. Only workers find it there in `dag.test()`."""
 
     def save(simulator, fields):
@@ -66,7 +66,7 @@ def in_database(database):
 
 
 @pytest.fixture
-def kept(database, capfd):
+def kept(new_database, capfd):
     """Everything that Airflow has shown, or written, but for the table of connections, which is for secrets."""
 
     def read():

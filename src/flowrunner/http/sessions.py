@@ -391,7 +391,7 @@ def kind_of(transport: str) -> Callable[..., httpx.AsyncBaseTransport]:
 
 
 def prepare(transport: str, ca_file: str | None) -> None:
-    """Load and read what the first request needs: that takes a while, and belongs on no event loop.
+    """Load and read what the first request needs: that takes a while. It is for a thread without an event loop.
 
     Raises:
         ConfigError: the extra for it is not installed; or no certificate can be read from the file.
