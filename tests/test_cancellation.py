@@ -223,8 +223,7 @@ def held_in(session):
     """Connections that are lent, and those that are ready although they are neither idle nor closed."""
     found = []
     for route, connections in session._transports.items():
-        free = connections._free
-        found += [route] * (session._settings.max_connections - getattr(free, "_value", getattr(free, "_free", 0)))
+        found += [route] * (session._settings.max_connections - connections._free._value)
         for _, transport in connections._idle._stack:
             found += [each for each in transport._pool._connections if not (each.is_idle() or each.is_closed())]
     return found

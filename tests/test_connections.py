@@ -1,13 +1,10 @@
 """Connections: each is lent to one request at a time, used again where that is safe, and never lost."""
 
 import asyncio
-import threading
-from contextlib import closing
 
 import httpx
 import pytest
 
-from flowrunner.http import connections
 from flowrunner.http.connections import KEPT, AsyncConnections, Connections
 
 GET = httpx.Request("GET", "http://vendor.example.com/", extensions={"timeout": {"pool": 0}})
@@ -209,66 +206,3 @@ def test_closing_waits_for_nobody(lender):
     assert some.state == [1]
     some.read(second)
     assert some.state == []
-
-
-# Whose turn it is
-
-
-class Unsure:
-    """A lock for `threading`'s; to wait for it calls `meanwhile`, and is in vain."""
-
-    meanwhile = None
-
-    def acquire(self, *, timeout=None):
-        """Take it, or wait."""
-        if timeout is not None:
-            self.meanwhile()
-        return timeout is None
-
-    def release(self):
-        """Somebody's turn comes."""
-
-    def __enter__(self):
-        """It is free."""
-
-    def __exit__(self, *_):
-        """It is free again."""
-
-
-def test_threads_come_in_their_order():
-    """Who waits longest is next, and who comes later overtakes nobody."""
-    some, order = Connections(lambda: Transport(0, None), 1, lambda: 0.0, keep=True), []
-    request = httpx.Request("GET", "http://vendor.example.com/")
-
-    def ask(number):
-        with closing(some.handle_request(request)):
-            order.append(number)
-
-    first = some.handle_request(request)
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(5)]
-    for waiting, each in enumerate(threads, start=1):
-        each.start()
-        while len(some._free._waiting) < waiting:
-            threading.Event().wait(0.001)
-    first.close()
-    for each in threads:
-        each.join()
-    assert order == [0, 1, 2, 3, 4]
-
-
-@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
-def test_a_turn_that_comes_while_it_is_given_up_is_not_lost(monkeypatch, error):
-    """Whether time is over, or an interrupt ends the waiting: the connection is free for others."""
-    monkeypatch.setattr(connections.threading, "Lock", Unsure)
-    some = Connections(lambda: Transport(0, None), 1, lambda: 0.0, keep=True)
-    held = some.handle_request(GET)
-
-    def end():
-        held.close()
-        if error is not None:
-            raise error
-
-    monkeypatch.setattr(Unsure, "meanwhile", staticmethod(end))
-    with pytest.raises(error or httpx.PoolTimeout):
-        some.handle_request(GET)
-    assert some.handle_request(GET).headers["number"] == "0"

@@ -8,7 +8,6 @@ connection here, which nobody else sees while a request has it.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx
@@ -58,51 +57,6 @@ class _Idle(Generic[T]):
         return [each for _, each in unused]
 
 
-class _Turns:
-    """Lets so many threads be under way, in the order in which they came.
-
-    A semaphore of `threading` wakes who waits and lets anybody take what is free meanwhile: with a hundred threads most
-    are woken for nothing.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._lock = threading.Lock()
-        self._free = most
-        self._waiting: deque[threading.Lock] = deque()
-
-    def acquire(self, patience: float | None) -> bool:
-        """Wait for a turn, for so many seconds or for ever; whether it came."""
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return True
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append(turn)
-        came = False
-        try:
-            came = turn.acquire(timeout=-1 if patience is None else patience)
-        finally:
-            if not came:
-                self._give_up(turn)
-        return came
-
-    def _give_up(self, turn: threading.Lock) -> None:
-        with self._lock:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-                return
-        self.release()  # it came just then
-
-    def release(self) -> None:
-        """End one's turn; it is that of whoever waits longest."""
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._free += 1
-
-
 class Connections(httpx.BaseTransport):
     """Sends requests, blocking, over at most so many connections.
 
@@ -117,11 +71,11 @@ class Connections(httpx.BaseTransport):
         self, open_one: Callable[[], httpx.BaseTransport], most: int, now: Callable[[], float], *, keep: bool
     ) -> None:
         self._idle: _Idle[httpx.BaseTransport] = _Idle(open_one, now, keep=keep)
-        self._free = _Turns(most)
+        self._free = threading.Semaphore(most)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send it; the connection is free again when the answer is closed."""
-        if not self._free.acquire(_patience(request)):
+        if not self._free.acquire(timeout=_patience(request)):
             raise _none_free(request)
         try:
             one = self._idle.take()
