@@ -938,6 +938,22 @@ def test_whoever_does_not_wait_leaves_an_uncertain_submission(case, monkeypatch)
     assert (entry.run_id, entry.uncertain) == (None, "whoever submitted it did not wait for the answer")
 
 
+def test_whoever_does_not_wait_leaves_it_uncertain_without_a_journal_too(case, monkeypatch):
+    """The client remembers: the same key again is refused, and sends nothing."""
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    client = case.client(which="sync", journal=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(HttpSession, "send", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            client.submit(FLOW, key=KEY)
+    with pytest.raises(SubmissionUncertain, match=r"submitted before.*reconcile"):
+        client.submit(FLOW, key=KEY)
+    assert case.submissions() == 0
+
+
 def test_a_payload_that_vanishes_is_no_uncertainty(case, tmp_path, monkeypatch):
     """A file that is gone when it is to be sent: nothing was submitted, the key is free, and the error says which."""
     payload = tmp_path / "data.gml"

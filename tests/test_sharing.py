@@ -660,6 +660,17 @@ async def attended(client, ref):
     return client, await client.attach(ref).wait()
 
 
+def test_what_is_not_needed_is_not_loaded(fme):
+    """Over aiohttp nothing is loaded of what httpx opens connections with."""
+    sessions._load_httpx.cache_clear()
+
+    async def main():
+        async with share_async("prod", transport="aiohttp"):
+            return sessions._load_httpx.cache_info().misses
+
+    assert asyncio.run(main()) == 0
+
+
 def test_it_is_shared_from_a_thread_whose_loop_runs(fme):
     """As by a coroutine that an engine runs in a thread of its own, and before anything was asked of a vendor."""
     sessions._load_httpx.cache_clear()

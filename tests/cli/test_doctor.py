@@ -160,6 +160,13 @@ def test_settings_that_make_no_connection(doctor, config):
     assert (code, "did you mean 'bad'" in found["bda", "settings"]["message"]) == (2, True)
 
 
+def test_a_table_that_is_none(doctor, config):
+    """What is wrong with the file is to be mended there."""
+    config.write_text("[connections]\nodd = 3\n")
+    code, found = doctor("odd")
+    assert (code, found["odd", "settings"]["advice"]) == (2, "mend the file")
+
+
 def test_a_file_that_cannot_be_read(doctor, config):
     """Exit code 2; the installation is looked at all the same."""
     config.write_text("connections = ?")
