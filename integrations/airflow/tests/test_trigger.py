@@ -100,7 +100,7 @@ def test_all_of_a_triggerer_share_one_follower(connected):
 
         async def scene():
             together = asyncio.gather(*(fired(FollowTrigger("flowrunner_default", ref)) for ref in refs))
-            while [each.path for each in fme.requests][-9:] != ["/fmeapiv4/jobs"] * 9:  # noqa: ASYNC110 - as below
+            while [each.path for each in fme.requests][-9:] != ["/fmeapiv4/jobs"] * 9:  # noqa: ASYNC110 - a simulator tells nobody
                 await asyncio.sleep(0.01)
             fme.requests.clear()
             fme.clock.advance(3600)
