@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -12,6 +11,7 @@ import click
 from flowrunner import errors, registry
 from flowrunner.backend import Capability
 from flowrunner.cli.exit_codes import ExitCode
+from flowrunner.cli.interrupts import interruptible
 from flowrunner.enums import RunState
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def reporting(output: Output) -> Iterator[None]:
     SIGTERM counts as Ctrl-C. Anything else is a bug, and passes.
     """
     try:
-        with _sigterm_as_ctrl_c():
+        with interruptible():
             yield
     except errors.FlowrunnerError as error:
         reported(error, output)
@@ -137,15 +137,6 @@ def interrupted(output: Output, message: str, **details: Any) -> NoReturn:
     output.insist(message)
     output.record({"error": "Interrupted", "message": message, "exit_code": int(ExitCode.INTERRUPTED), **details})
     end(ExitCode.INTERRUPTED)
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def reported(error: FlowrunnerError, output: Output, *advice: str) -> NoReturn:

@@ -8,6 +8,7 @@ connection here, which nobody else sees while a request has it.
 from __future__ import annotations
 
 import threading
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx
@@ -71,16 +72,22 @@ class Connections(httpx.BaseTransport):
         self, open_one: Callable[[], httpx.BaseTransport], most: int, now: Callable[[], float], *, keep: bool
     ) -> None:
         self._idle: _Idle[httpx.BaseTransport] = _Idle(open_one, now, keep=keep)
-        self._free = threading.Semaphore(most)
+        self._places: SimpleQueue[None] = (
+            SimpleQueue()
+        )  # an interrupt leaves it whole; a semaphore's lock might stay taken
+        for _ in range(most):
+            self._places.put(None)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send it; the connection is free again when the answer is closed."""
-        if not self._free.acquire(timeout=_patience(request)):
-            raise _none_free(request)
+        try:
+            self._places.get(timeout=_patience(request))
+        except Empty:
+            raise _none_free(request) from None
         try:
             one = self._idle.take()
         except BaseException:
-            self._free.release()
+            self._places.put(None)
             raise
         try:
             answer = one.handle_request(request)
@@ -95,7 +102,7 @@ class Connections(httpx.BaseTransport):
             for each in self._idle.put(one, usable=usable):
                 each.close()
         finally:
-            self._free.release()
+            self._places.put(None)
 
     def close(self) -> None:
         """Close every connection: one that is in use, as soon as it is not."""
