@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
     from sybil import Document
 
+# Hundreds of tests start Python anew. What one has compiled the next ones use, also where the environment says to keep
+# nothing.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 CONFIGURATION = """
 [connections.prod]
 backend = "fme-flow-v4"
