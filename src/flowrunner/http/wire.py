@@ -53,6 +53,9 @@ LEAST_WAIT: Final = 0.1
 PATIENCE: Final = 60.0
 """Seconds a call waits for its turn or for a `Retry-After`, at most; a longer wait is for the caller to decide on."""
 
+_SAY_THEIR_LENGTH: Final = frozenset({"POST", "PUT", "PATCH"})
+"""What says so even if it has no content."""
+
 
 @frozen
 class Limits:
@@ -132,6 +135,8 @@ class Wire(ABC):
                 "User-Agent": f"flowrunner/{__version__}",
             }
         )
+        self._usual: tuple[Mapping[str, Secret], httpx.Headers] = ({}, self._headers)
+        """The headers of most requests to the vendor, and with what credentials they were made."""
         self._timeout = _timeouts(settings.timeout, settings.timeout)
         self._pid = os.getpid()
         self._transports: dict[_Route, Any] = {}
@@ -142,21 +147,29 @@ class Wire(ABC):
         url = url_of(request.path if "://" in request.path else self._base + request.path, request.query)
         # A query may hold what is nobody's business; an address from outside may have one, too.
         logger.debug("%s %s", request.method, request.path.partition("?")[0])
-        headers = self._headers.copy()
-        if request.headers:
-            headers.update(request.headers)
-        content: Any = request.content
+        headers = self._headers_of(request, url)
+        timeout = self._timeout if limit == self._settings.timeout else _timeouts(self._settings.timeout, limit)
+        extensions = {"timeout": timeout}
         if request.file is not None:
             headers["Content-Length"] = str(size)
-            content = self._streamed(request.file, Meter(request.progress, size))
-        if request.json is not None:
-            headers.setdefault("Content-Type", "application/json")
-            content = json_bytes(request.json)
-        if not request.anonymous and origin_of(url) == self._origin:
-            for name, value in self._credentials.items():
-                headers[name] = value.reveal()
-        timeout = self._timeout if limit == self._settings.timeout else _timeouts(self._settings.timeout, limit)
-        return httpx.Request(request.method, url, headers=headers, content=content, extensions={"timeout": timeout})
+            chunks = self._streamed(request.file, Meter(request.progress, size))
+            return httpx.Request(request.method, url, headers=headers, content=chunks, extensions=extensions)
+        # Given as `content`, httpx would go through all headers once more, which takes longer than all else here.
+        stream = httpx.ByteStream(_content_of(request, headers))
+        wire = httpx.Request(request.method, url, headers=headers, stream=stream, extensions=extensions)
+        wire.read()
+        return wire
+
+    def _headers_of(self, request: Request, url: httpx.URL) -> httpx.Headers:
+        """All but those about its content; the credential goes to the vendor and to nobody else."""
+        if request.anonymous or origin_of(url) != self._origin:
+            return _joined(self._headers, url, request.headers)
+        credentials = self._credentials
+        if request.headers:
+            return _joined(self._headers, url, request.headers, _revealed(credentials))
+        if self._usual[0] is not credentials:
+            self._usual = credentials, _joined(self._headers, url, _revealed(credentials))
+        return self._usual[1].copy()
 
     def _limit(self, request: Request, deadline: float | None) -> float:
         """Seconds to wait for the answer."""
@@ -282,6 +295,28 @@ def given(credentials: Mapping[str, Secret]) -> Mapping[str, Secret]:
     if not all(value.reveal().isascii() for value in credentials.values()):
         raise ProtocolError("the vendor's answer to the login has a token that no HTTP header can carry")
     return credentials
+
+
+def _joined(usual: httpx.Headers, url: httpx.URL, *more: Mapping[str, str]) -> httpx.Headers:
+    headers = httpx.Headers([(b"Host", url.netloc), *usual.raw])
+    for each in more:
+        headers.update(each)
+    return headers
+
+
+def _revealed(credentials: Mapping[str, Secret]) -> dict[str, str]:
+    return {name: value.reveal() for name, value in credentials.items()}
+
+
+def _content_of(request: Request, headers: httpx.Headers) -> bytes:
+    """The content, which the headers tell of then."""
+    content = request.content or b""
+    if request.json is not None:
+        headers.setdefault("Content-Type", "application/json")
+        content = json_bytes(request.json)
+    if content or request.method in _SAY_THEIR_LENGTH:
+        headers["Content-Length"] = str(len(content))
+    return content
 
 
 def _action(kind: RequestKind, outcome: Response | TransportError) -> Action | None:
