@@ -7,7 +7,7 @@ arrived, since a submission would then be sent again.
 from __future__ import annotations
 
 from base64 import b64encode
-from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -15,7 +15,7 @@ import httpx
 from yarl import URL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
 __all__ = ["Connection"]
 
@@ -36,15 +36,15 @@ FAILURES: Final = (
 """What went wrong, the first that fits: for the last two it may have arrived."""
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise what httpx would, from what the system says beneath."""
-    try:
-        yield
-    except (aiohttp.ClientError, OSError) as error:
-        kind = next(kind for fits, kind in FAILURES if isinstance(error, fits))
-        beneath = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-        raise kind(str(error) or type(error).__name__) from beneath
+def _translated(error: Exception) -> httpx.TransportError:
+    """What httpx would have raised."""
+    kind = next(kind for fits, kind in FAILURES if isinstance(error, fits))
+    return kind(str(error) or type(error).__name__)
+
+
+def _beneath(error: Exception) -> Exception:
+    """What the system says."""
+    return getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
 
 
 class Connection(httpx.AsyncBaseTransport):
@@ -69,21 +69,20 @@ class Connection(httpx.AsyncBaseTransport):
             self._session = _session(self._verify)
         body = _Body(request)
         try:
-            with _translated():
-                answer = await self._session.request(
-                    request.method,
-                    URL(str(request.url), encoded=True),  # which would otherwise turn %3B into a semicolon
-                    headers=_headers(request) + ([] if request.url.scheme == "https" else self._proxy_headers),
-                    data=body.data,
-                    allow_redirects=False,
-                    timeout=_timeout(request),
-                    proxy=self._proxy,
-                    proxy_headers=self._proxy_headers,  # of a tunnel
-                )
-        except httpx.HTTPError:
+            answer = await self._session.request(
+                request.method,
+                _address(str(request.url)),
+                headers=_headers(request) + ([] if request.url.scheme == "https" else self._proxy_headers),
+                data=body.data,
+                allow_redirects=False,
+                timeout=_timeout(request),
+                proxy=self._proxy,
+                proxy_headers=self._proxy_headers,  # of a tunnel
+            )
+        except (aiohttp.ClientError, OSError) as error:
             if body.error is not None:
                 raise body.error from None
-            raise
+            raise _translated(error) from _beneath(error)
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Stream(answer), request=request)
 
     async def aclose(self) -> None:
@@ -124,6 +123,11 @@ def _through(address: str | None) -> tuple[str | None, list[tuple[str, str]]]:
     return str(proxy.url), [("Proxy-Authorization", f"Basic {opens}")]
 
 
+@lru_cache(maxsize=4096)
+def _address(url: str) -> URL:
+    return URL(url, encoded=True)  # which would otherwise turn %3B into a semicolon
+
+
 def _headers(request: httpx.Request) -> list[tuple[str, str]]:
     """As they are written; how a body is cut into chunks is aiohttp's."""
     raw = request.headers.raw
@@ -131,9 +135,14 @@ def _headers(request: httpx.Request) -> list[tuple[str, str]]:
 
 
 def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
-    """`connect` is for all that it takes to have a connection: the name's address, and what a proxy has to answer."""
     limits = request.extensions.get("timeout", {})
-    return aiohttp.ClientTimeout(connect=limits.get("connect"), sock_read=limits.get("read"))
+    return _limits(limits.get("connect"), limits.get("read"))
+
+
+@lru_cache(maxsize=64)
+def _limits(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    """`connect` is for all that it takes to have a connection: the name's address, and what a proxy has to answer."""
+    return aiohttp.ClientTimeout(connect=connect, sock_read=read)
 
 
 class _Body:
@@ -168,9 +177,11 @@ class _Stream(httpx.AsyncByteStream):
         self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _translated():
+        try:
             async for chunk in self._answer.content.iter_any():
                 yield chunk
+        except (aiohttp.ClientError, OSError) as error:
+            raise _translated(error) from _beneath(error)
 
     async def aclose(self) -> None:
         """Let go of it: a connection whose answer was not read to its end is closed."""
