@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM end a command, and leave no lock taken."""
 
+import asyncio
 import os
 import signal
 import threading
@@ -7,7 +8,7 @@ import threading
 import pytest
 
 from flowrunner.cli import interrupts
-from flowrunner.cli.interrupts import interruptible
+from flowrunner.cli.interrupts import interruptible, run
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX has them")
 
@@ -96,10 +97,43 @@ def test_nothing_is_left():
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
+@BOTH
+def test_work_on_a_loop_is_cancelled(number):
+    """It may put away its things, and the interrupt comes after that."""
+    ended = []
+
+    async def work():
+        signal.raise_signal(number)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(await asyncio.sleep(0, "put away"))
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        run(work())
+    assert ended == ["put away"]
+
+
+def test_work_on_a_loop_in_the_background():
+    """Where Ctrl-C is ignored, SIGTERM is not."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    async def work():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        run(work())
+
+
 def test_without_a_timer(monkeypatch):
     """Where there is none, as on Windows, an interrupt comes at once, always."""
     monkeypatch.delattr(signal, "SIGALRM")
     lock = Lock(signal.SIGTERM, at="enter")
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), interruptible(), lock:
         pytest.fail("it was entered")
     assert lock.inner.locked()
+    with interruptible():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from flowrunner.cli import interrupts
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.cli.extras import is_installed, require_simulator
 from flowrunner.cli.outcome import end, reporting
@@ -140,7 +141,7 @@ def command() -> None:
     require_simulator()
     output = Output()
     with reporting(output):
-        end(asyncio.run(_perform(Console(), output)))
+        end(interrupts.run(_perform(Console(), output)))
 
 
 async def _perform(console: Console, output: Output) -> ExitCode:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator, Mapping
     from types import FrameType
 
-__all__ = ["interruptible"]
+__all__ = ["interruptible", "run"]
 
 LATER: Final = 0.01
 """Seconds after which an interrupt that came at a bad moment comes again."""
 MOST: Final = 100
 """How often it does: something that takes this long is not the taking of a lock."""
 _MOMENTS: Final = ("__enter__", "__exit__")
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -26,18 +28,42 @@ def interruptible() -> Iterator[None]:
     Locks that are written in Python, as those of httpcore and of `threading.Condition` are, would stay taken for ever
     by an interrupt between their being taken and the `with` that gives them back; the command would hang on them.
     """
-    # A shell that starts a command in the background has it ignore Ctrl-C: that is kept.
-    numbers = [signal.SIGTERM, *([] if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else [signal.SIGINT])]
-    timer = getattr(signal, "SIGALRM", None)  # Windows has none
-    handler = signal.default_int_handler if timer is None else _Patient()
-    previous = {number: signal.signal(number, handler) for number in [*numbers, *([] if timer is None else [timer])]}
+    if not hasattr(signal, "SIGALRM"):  # Windows has no timer
+        with _handled({signal.SIGTERM: signal.default_int_handler}):
+            yield
+        return
+    handler = _Patient()
+    both = {} if _ignores_ctrl_c() else {signal.SIGINT: handler}
+    with _handled({**both, signal.SIGTERM: handler, signal.SIGALRM: handler}):
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """As `asyncio.run`; either interrupt cancels the work, and is a KeyboardInterrupt once that has ended."""
+    import asyncio
+
+    # Of Ctrl-C asyncio takes care by itself, if nobody else does.
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGINT)}
+    with _handled({signal.SIGTERM: signal.default_int_handler} if _ignores_ctrl_c() else usual):
+        return asyncio.run(work)
+
+
+def _ignores_ctrl_c() -> bool:
+    """A shell that starts a command in the background has it do so."""
+    return signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+@contextmanager
+def _handled(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        if timer is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler_before in previous.items():
-            signal.signal(number, handler_before)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 class _Patient:

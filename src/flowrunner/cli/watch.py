@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from flowrunner.cli import interrupts
 from flowrunner.cli.completing import connection_names
 from flowrunner.cli.exit_codes import ExitCode
 from flowrunner.cli.following import ago, details
@@ -170,7 +171,7 @@ class Watching:
         Raises:
             ConfigError: a connection is not configured as it has to be.
         """
-        asyncio.run(self._follow_all())
+        interrupts.run(self._follow_all())
 
     async def _follow_all(self) -> None:
         """Follow each in a task of its own, on one client for each connection, which looks at all of its runs."""
