@@ -52,6 +52,9 @@ from flowrunner.simulator import (
 from flowrunner.simulator.in_process import InProcessSimulator
 from flowrunner.simulator.smart_flows_world import callback_id
 
+# Smaller tests run every line that is run here: to measure it once more would more than double the time.
+pytestmark = pytest.mark.no_cover
+
 FLOWS = {
     "fme-flow": "Samples/austinApartments.fmw",
     "fme-flow-v3": "Samples/austinApartments.fmw",

@@ -26,6 +26,9 @@ from flowrunner.errors import (
 from flowrunner.models import ParameterKind, SubmitOptions
 from flowrunner.simulator import EVERY_PARAMETER, Behaviour, JobNotes, ManualClock, Quirks, Simulator, Workspace
 
+# Smaller tests run every line that is run here: to measure it once more would more than double the time.
+pytestmark = pytest.mark.no_cover
+
 AUSTIN = "Samples/austinDownload.fmw"
 TEN = "Tutorials/10seconds.fmw"
 EVERY = "Samples/everyParameter.fmw"

@@ -29,6 +29,9 @@ from flowrunner.errors import (
 from flowrunner.models import SubmitOptions
 from flowrunner.simulator import Behaviour, ManualClock, Quirks, Simulator, Workspace
 
+# Smaller tests run every line that is run here: to measure it once more would more than double the time.
+pytestmark = pytest.mark.no_cover
+
 AUSTIN = "Samples/austinDownload.fmw"
 TEN = "Tutorials/10seconds.fmw"
 JOBS = "/fmeapiv4/jobs"
