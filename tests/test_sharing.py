@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import math
 import os
 import sys
 import threading
@@ -737,6 +738,16 @@ def test_a_call_that_takes_too_long_is_cancelled(hosted):
             shared.call(fails, timeout=10)
         with pytest.raises(InvalidRequest, match="0 seconds or more"):
             shared.call(hanging, timeout=-1)
+
+
+def test_a_call_may_take_for_ever(hosted):
+    """Also if that is said as a number."""
+
+    async def answers(client):
+        return "answered"
+
+    with hosted() as shared:
+        assert shared.call(answers, timeout=math.inf) == "answered"
 
 
 def test_a_call_that_ends_just_when_its_time_is_up_has_ended(hosted, monkeypatch):

@@ -60,7 +60,7 @@ class _Host:
             raise InvalidRequest("this thread hosts the shared clients and must not wait: await the client here")
         future = self.begin(work)
         try:
-            return future.result(timeout)
+            return future.result(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
         except TimeoutError:
             if not future.cancel():  # it has ended meanwhile, or that is an error of its own
                 return future.result()
