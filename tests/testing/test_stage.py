@@ -15,6 +15,8 @@ from flowrunner.testing.stage import Stage
 FLOW = "Samples/austinDownload.fmw"
 PARAMETERS = {"MAXY": 42, "THEMES": ["airports"]}
 HOUR = 3600.0
+LONG = 600.0
+"""Long enough for pauses to grow to their longest; each further hour is hundreds of requests of the same kind."""
 VENDORS = {
     "fme-flow": FLOW,
     "fme-flow-v3": FLOW,
@@ -44,54 +46,53 @@ async def run_and_wait_async(name, flow, **arguments):
         return await (await connected.submit(flow)).wait(**arguments)
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
-def test_a_run_of_six_hours_takes_six_hours_of_the_clock(stage, vendor):
-    """Every vendor's run is waited for to its end, and is seen at most one pause after that."""
-    simulator = stage.start(vendor)
-    simulator.pool.script(VENDORS[vendor], Behaviour(duration=6 * HOUR))
-    assert run_and_wait(vendor, VENDORS[vendor]).status.state is RunState.SUCCEEDED
+def test_a_run_of_six_hours_takes_six_hours_of_the_clock(stage):
+    """However long a run takes, it is waited for to its end, and is seen at most one pause after that."""
+    simulator = stage.start("invision")  # a vendor that holds no request: it is asked least often
+    simulator.pool.script(VENDORS["invision"], Behaviour(duration=6 * HOUR))
+    assert run_and_wait("invision", VENDORS["invision"]).status.state is RunState.SUCCEEDED
     assert 0 <= stage.clock.monotonic() - 6 * HOUR <= 31
 
 
 @sockets
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_both_clients_wait_alike(stage, vendor, real_socket):
-    """Over a socket, too, an hour is an hour, for the one as for the other."""
+    """Every vendor's run takes its time of the clock, over a socket, too, for the one client as for the other."""
     simulator = stage.start(vendor, real_socket=real_socket)
-    simulator.pool.script(VENDORS[vendor], Behaviour(duration=HOUR))
+    simulator.pool.script(VENDORS[vendor], Behaviour(duration=LONG))
     assert run_and_wait(vendor, VENDORS[vendor]).status.state is RunState.SUCCEEDED
     half_way = stage.clock.monotonic()
     assert asyncio.run(run_and_wait_async(vendor, VENDORS[vendor])).status.state is RunState.SUCCEEDED
     assert stage.clock.monotonic() == pytest.approx(2 * half_way, abs=0.1)
-    assert 0 <= half_way - HOUR <= 31
+    assert 0 <= half_way - LONG <= 31
 
 
 @sockets
 def test_tasks_wait_side_by_side(stage, real_socket):
     """Runs that are waited for at once take as long as one; a wait that is over before says so in its time."""
     simulator = stage.start("fme-flow-v4", connection="prod", engines=3, real_socket=real_socket)
-    simulator.pool.script(FLOW, Behaviour(duration=HOUR))
+    simulator.pool.script(FLOW, Behaviour(duration=LONG))
 
     async def main():
-        waits = [run_and_wait_async("prod", FLOW, timeout=timeout) for timeout in (None, 600.0, 2 * HOUR)]
+        waits = [run_and_wait_async("prod", FLOW, timeout=timeout) for timeout in (None, 100.0, 2 * LONG)]
         return await asyncio.gather(*waits, return_exceptions=True)
 
     results = asyncio.run(main())
     assert [type(each).__name__ for each in results] == ["RunResult", "WaitTimeout", "RunResult"]
-    assert HOUR <= stage.clock.monotonic() <= HOUR + 31
+    assert LONG <= stage.clock.monotonic() <= LONG + 31
 
 
 @sockets
 def test_threads_wait_side_by_side(stage, real_socket):
     """The same for a program that waits in threads."""
     simulator = stage.start("fme-flow-v4", connection="prod", engines=3, real_socket=real_socket)
-    simulator.pool.script(FLOW, Behaviour(duration=HOUR))
+    simulator.pool.script(FLOW, Behaviour(duration=LONG))
     with flowrunner.connect("prod") as connected, ThreadPoolExecutor(3) as executor:
         runs = [connected.submit(FLOW) for _ in range(3)]
-        waits = [executor.submit(run.wait, timeout) for run, timeout in zip(runs, (None, 600.0, 2 * HOUR), strict=True)]
+        waits = [executor.submit(run.wait, timeout) for run, timeout in zip(runs, (None, 100.0, 2 * LONG), strict=True)]
         problems = [wait.exception(60) for wait in waits]
     assert [type(problem).__name__ for problem in problems] == ["NoneType", "WaitTimeout", "NoneType"]
-    assert HOUR <= stage.clock.monotonic() <= HOUR + 31
+    assert LONG <= stage.clock.monotonic() <= LONG + 31
 
 
 def test_a_wait_ends_in_its_time(stage, fme):
