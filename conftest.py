@@ -15,6 +15,8 @@ from follow import BLOCK, do
 from sybil import Example, Region, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
+import forked_command
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -93,8 +95,9 @@ def blocks(document: Document) -> Iterator[Region]:
 
 
 def _done(example: Example) -> str | None:
+    path = os.pathsep.join([str(forked_command.folder()), os.environ["PATH"]])
     try:
-        do(example.parsed, Path.cwd(), os.environ)
+        do(example.parsed, Path.cwd(), {**os.environ, "PATH": path})
     except CalledProcessError as error:
         return f"{example.path}, line {example.line}: the commands ended with {error.returncode}"
     return None

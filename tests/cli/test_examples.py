@@ -13,6 +13,7 @@ import pytest
 from attrs import frozen
 
 import flowrunner
+import forked_command
 from flowrunner.cli.app import COMMANDS, app
 from flowrunner.simulator import Behaviour, Kind, Parameter, RealClock, Simulator, SmartFlowId, Workspace
 
@@ -68,7 +69,7 @@ class Surroundings:
             script = script.replace(name, text)
         script = f"set -o pipefail\nexec 3> codes\ntrap 'kill $(jobs -p) 2> killed' EXIT\n{script}\n"
         ended = subprocess.run(
-            ["bash", "-c", script], cwd=self.folder, capture_output=True, text=True, timeout=100, check=False
+            ["bash", "-c", script], cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
         )
         return [int(code) for code in (self.folder / "codes").read_text().split()], ended.stdout + ended.stderr
 
@@ -83,7 +84,8 @@ def here(tmp_path, monkeypatch, request):
     with Simulator(backend, clock=RealClock(100)) as prod, Simulator("smart-flows", clock=RealClock(100)) as reports:
         monkeypatch.chdir(folder)
         monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        path = (str(forked_command.folder()), str(Path(sys.executable).parent), os.environ["PATH"])
+        monkeypatch.setenv("PATH", os.pathsep.join(path))
         monkeypatch.setenv("FME_TOKEN", prod.token)
         with Path("flowrunner.toml").open("w") as file:
             for name, simulator in {"prod": prod, "reports": reports}.items():
@@ -185,12 +187,26 @@ def runs_that_are_watched(here, monkeypatch):
     return sorted(examples_of("runs"), key=lambda each: " watch " not in each)
 
 
+def what_no_command_has(here, monkeypatch):
+    """An example that a command has, too, is run as the command's."""
+    of_commands = {each for name in COMMANDS for each in examples_of(name)}
+    return [each for each in examples_of("flowrunner") if each not in of_commands]
+
+
+def two_at_once(here, monkeypatch):
+    """A demo takes its seconds, also beside another."""
+    one, other = examples_of("demo")
+    return [f"{one} & demo=$!", f"{other} && wait $demo"]
+
+
 def a_folder_for_fish(here, monkeypatch):
     """As fish has it."""
     (here.folder.parent / ".config" / "fish" / "completions").mkdir(parents=True)
 
 
 PRESUPPOSED = {
+    "flowrunner": what_no_command_has,
+    "demo": two_at_once,
     "cancel": runs_that_go_on,
     "download": a_file,
     "recover": something_uncertain,

@@ -1,0 +1,125 @@
+"""The command `flowrunner` as shells of the tests find it: a process of its own each time, which has loaded everything.
+
+To load it costs more than most commands do. So a server loads it once and forks for each call; what stands in the PATH
+hands the server its arguments, streams, folder and environment, passes signals on, and ends as the command does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+COMMAND = """\
+#!{python} -IS
+import json, os, signal, socket, sys
+
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect({address!r})
+    socket.send_fds(server, [b"."], [0, 1, 2])
+    server.sendall(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode() + b"\\n")
+    answers = server.makefile()
+    worker = int(answers.readline())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: os.kill(worker, number))
+    code = int(answers.readline())
+sys.exit(code if code >= 0 else 128 - code)
+"""
+LOADED = (
+    "flowrunner.client",
+    "flowrunner.config",
+    "flowrunner.http",
+    "flowrunner.journal",
+    "flowrunner.simulator",
+    *(f"flowrunner.backends.{name}" for name in ("fme_flow", "fme_flow_v3", "fme_flow_v4", "invision", "smart_flows")),
+)
+
+
+@cache
+def folder() -> Path:
+    """Where the command is; the server lives as long as this process."""
+    place = Path(tempfile.mkdtemp(prefix="flowrunner-"))
+    address = place / "socket"
+    command = place / "flowrunner"
+    command.write_text(COMMAND.format(python=sys.executable, address=str(address)))
+    command.chmod(0o755)
+    server = subprocess.Popen(
+        [sys.executable, __file__, str(address)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    atexit.register(_end, server, place)
+    assert server.stdout.readline() == b"listening\n"
+    return place
+
+
+def _end(server: subprocess.Popen, place: Path) -> None:
+    server.communicate(timeout=60)
+    for each in place.iterdir():
+        each.unlink()
+    place.rmdir()
+
+
+def serve(address: str) -> None:
+    """Fork for each call, until stdin ends; then whatever still runs is ended."""
+    from flowrunner.cli.app import COMMANDS
+
+    for module in (*LOADED, *(f"flowrunner.cli.{name}" for name in COMMANDS)):
+        import_module(module)
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(address)
+    listening.listen(64)
+    os.write(1, b"listening\n")
+    while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
+        asking, _ = listening.accept()
+        if os.fork() == 0:
+            listening.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            attend(asking)
+        asking.close()
+    os.killpg(0, signal.SIGTERM)
+
+
+def attend(asking: socket.socket) -> None:
+    """Have a process carry out a call, and say which it is and how it ended."""
+    _, streams, *_ = socket.recv_fds(asking, 1, 3)
+    arguments, cwd, environment = json.loads(asking.makefile().readline())
+    worker = os.fork()
+    if worker == 0:
+        asking.close()
+        carry_out(arguments, cwd, environment, streams)
+    for stream in streams:
+        os.close(stream)
+    asking.sendall(b"%d\n" % worker)
+    _, status = os.waitpid(worker, 0)
+    asking.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+    os._exit(0)
+
+
+def carry_out(arguments: list[str], cwd: str, environment: dict[str, str], streams: list[int]) -> None:
+    """Be the command."""
+    from flowrunner.cli import main
+
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[1:1] = [each for each in environment.get("PYTHONPATH", "").split(os.pathsep) if each]
+    sys.argv = ["flowrunner", *arguments]
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
