@@ -42,6 +42,13 @@ LOADED = (
     "flowrunner.journal",
     "flowrunner.simulator",
     *(f"flowrunner.backends.{name}" for name in ("fme_flow", "fme_flow_v3", "fme_flow_v4", "invision", "smart_flows")),
+    # What is loaded late, by ours and by others.
+    "anyio._backends._asyncio",
+    "httpcore",
+    "jsonschema",
+    "platformdirs",
+    "stamina.instrumentation",
+    "uvicorn.protocols.http.h11_impl",
 )
 
 
@@ -71,9 +78,11 @@ def _end(server: subprocess.Popen, place: Path) -> None:
 def serve(address: str) -> None:
     """Fork for each call, until stdin ends; then whatever still runs is ended."""
     from flowrunner.cli.app import COMMANDS
+    from flowrunner.http.addresses import tls_context
 
     for module in (*LOADED, *(f"flowrunner.cli.{name}" for name in COMMANDS)):
         import_module(module)
+    tls_context(None)  # whom to trust is kept from then on
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
     listening = socket.socket(socket.AF_UNIX)
