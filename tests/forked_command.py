@@ -1,6 +1,6 @@
-"""The command `flowrunner` as shells of the tests find it: a process of its own each time, which has loaded everything.
+"""`flowrunner` and `pytest` as shells of the tests find them: a process of its own each time, which has loaded all.
 
-To load it costs more than most commands do. So a server loads it once and forks for each call; what stands in the PATH
+To load them costs more than most calls do. So a server loads them once and forks for each call; what stands in the PATH
 hands the server its arguments, streams, folder and environment, passes signals on, and ends as the command does.
 """
 
@@ -27,7 +27,7 @@ import json, os, signal, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     socket.send_fds(server, [b"."], [0, 1, 2])
-    server.sendall(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode() + b"\\n")
+    server.sendall(json.dumps([sys.argv, os.getcwd(), dict(os.environ)]).encode() + b"\\n")
     answers = server.makefile()
     worker = int(answers.readline())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -42,6 +42,9 @@ LOADED = (
     "flowrunner.journal",
     "flowrunner.simulator",
     *(f"flowrunner.backends.{name}" for name in ("fme_flow", "fme_flow_v3", "fme_flow_v4", "invision", "smart_flows")),
+    "flowrunner.testing.conformance",
+    "flowrunner.testing.stage",
+    "pytest",
     # What is loaded late, by ours and by others.
     "anyio._backends._asyncio",
     "httpcore",
@@ -54,15 +57,15 @@ LOADED = (
 
 @cache
 def folder() -> Path:
-    """Where the command is; the server lives as long as this process."""
+    """Where the commands are; the server lives as long as this process."""
     place = Path(tempfile.mkdtemp(prefix="flowrunner-"))
     address = place / "socket"
-    command = place / "flowrunner"
-    command.write_text(COMMAND.format(python=sys.executable, address=str(address)))
-    command.chmod(0o755)
-    server = subprocess.Popen(
-        [sys.executable, __file__, str(address)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    )
+    for name in ("flowrunner", "pytest"):
+        command = place / name
+        command.write_text(COMMAND.format(python=sys.executable, address=str(address)))
+        command.chmod(0o755)
+    serving = [sys.executable, "-P", __file__, str(address)]
+    server = subprocess.Popen(serving, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     atexit.register(_end, server, place)
     assert server.stdout.readline() == b"listening\n"
     return place
@@ -117,6 +120,8 @@ def attend(asking: socket.socket) -> None:
 
 def carry_out(arguments: list[str], cwd: str, environment: dict[str, str], streams: list[int]) -> None:
     """Be the command."""
+    import pytest
+
     from flowrunner.cli import main
 
     for number, stream in enumerate(streams):
@@ -125,9 +130,12 @@ def carry_out(arguments: list[str], cwd: str, environment: dict[str, str], strea
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
-    sys.path[1:1] = [each for each in environment.get("PYTHONPATH", "").split(os.pathsep) if each]
-    sys.argv = ["flowrunner", *arguments]
-    sys.exit(main())
+    sys.path[:0] = [each for each in environment.get("PYTHONPATH", "").split(os.pathsep) if each]
+    sys.argv = arguments
+    if Path(arguments[0]).name == "flowrunner":
+        sys.exit(main())
+    sys.path.insert(0, cwd)  # as with `python -m pytest`
+    sys.exit(pytest.main())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import forked_command
 from flowrunner.testing.conformance import RULES
 
 pytest_plugins = ["pytester"]
@@ -27,14 +28,17 @@ class TestMine(BackendConformance):
 
 @pytest.fixture
 def report(pytester, monkeypatch):
-    """Run the suite of a backend that is Acme but for one thing; gives what pytest says, in a wide terminal."""
+    """Run the suite of a backend that is Acme but for one thing; gives what pytest says, in a wide terminal.
+
+    All of its rules, or those whose tests `-k` selects.
+    """
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     monkeypatch.setenv("COLUMNS", "160")
 
-    def run(body):
+    def run(body, rules=""):
         pytester.makepyfile(test_mine=SUITE.format(body=body))
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rfs")
+        return pytester.run(forked_command.folder() / "pytest", "-p", "no:cacheprovider", "-rfs", "-k", rules)
 
     return run
 
@@ -48,7 +52,7 @@ def test_without_a_class_nothing_else_is_asked(report):
 
 def test_a_failure_is_a_few_lines(report):
     """No frame of the suite, and the rule in the line of the summary."""
-    result = report("backend_api = 2")
+    result = report("backend_api = 2", "test_1_1")
     text = result.stdout.str()
     assert "verdict.py" not in text.partition("short test summary")[0]
     assert "_class.py" not in text
@@ -61,7 +65,7 @@ def test_a_failure_is_a_few_lines(report):
 
 def test_an_error_shows_where_the_author_raised_it(report):
     """Of a traceback the author's own code is shown, and the rule is not said to be broken: nobody saw that."""
-    result = report("def observe(self, ref, hold=0.0):\n        raise KeyError('a slip')\n        yield")
+    result = report("def observe(self, ref, hold=0.0):\n        raise KeyError('a slip')\n        yield", "test_2_2")
     text = result.stdout.str().partition("short test summary")[0]
     assert "rule 2.2 is not shown to hold: KeyError was raised: 'a slip'. The rule: a plan does no I/O" in text
     assert "raise KeyError('a slip')" in text
@@ -71,7 +75,9 @@ def test_an_error_shows_where_the_author_raised_it(report):
 
 def test_a_word_that_is_not_in_the_table(report):
     """Only the tests that saw it are failures of their rules; those that waited in vain say that they did."""
-    result = report("words = {word: meaning for word, meaning in Acme.words.items() if word != 'done'}")
+    result = report(
+        "words = {word: meaning for word, meaning in Acme.words.items() if word != 'done'}", "test_2_2 or test_4_1"
+    )
     text = result.stdout.str()
     assert "rule 4.1 is broken: the word " in text
     assert "rule 2.2 is not shown to hold: WaitTimeout was raised" in text
@@ -84,7 +90,7 @@ def test_the_name_is_that_of_the_entry_point(report, pytester, target, failed):
     installed = pytester.mkdir("mine-1.dist-info")  # the folder that it is in, is on the path of the new process
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
     (installed / "entry_points.txt").write_text(f"[flowrunner.backends]\nacmee = {target}\n")
-    result = report("pass")
+    result = report("pass", "test_1_1")
     assert result.parseoutcomes().get("failed", 0) == failed
     if failed:
         result.stdout.re_match_lines([r".*rule 1\.1 is broken: .*'acmee' from mine 1 .*: it calls itself 'acme'"])

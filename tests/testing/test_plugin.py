@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import flowrunner.testing
+import forked_command
 
 pytest_plugins = ["pytester"]
 
@@ -22,7 +23,8 @@ def run(pytester, monkeypatch):
     """Run the tests that were made, every warning an error."""
     # The plugin is named, and no other is loaded by itself: whether it is installed makes no difference then.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    return partial(pytester.runpytest_subprocess, "-W", "error", "-p", "flowrunner.testing.plugin")
+    command = forked_command.folder() / "pytest"
+    return partial(pytester.run, command, "-W", "error", "-p", "flowrunner.testing.plugin")
 
 
 def blocks(kind):
@@ -39,7 +41,7 @@ def application(pytester):
 
 def test_the_how_to_works(application, run):
     """Every test of the page passes."""
-    run("--durations=5").assert_outcomes(passed=PAGE.count("\ndef test_"))
+    run().assert_outcomes(passed=PAGE.count("\ndef test_"))
 
 
 def test_the_how_to_shows_the_failure_there_is(application, run):
@@ -113,6 +115,7 @@ def test_each_test_has_its_own_journal(pytester, run, monkeypatch):
 
         FLOW = "Samples/austinDownload.fmw"
         SUBMIT = f"import flowrunner; flowrunner.connect('works', journal=True).submit({FLOW!r}, key='zz')"
+        FROM_PYTHON = ["-c", SUBMIT]
         AT_THE_COMMAND_LINE = ["-m", "flowrunner", "run", "works", FLOW, "--key", "zz"]
 
         @pytest.mark.parametrize("number", [1, 2])
@@ -123,21 +126,21 @@ def test_each_test_has_its_own_journal(pytester, run, monkeypatch):
                     client.submit(FLOW, key="zz")
             assert len(simulator.pool.jobs) == 1
 
-        @pytest.mark.parametrize("arguments", [["-c", SUBMIT], AT_THE_COMMAND_LINE])
-        def test_elsewhere(flowrunner_simulator, arguments):
+        def test_elsewhere(flowrunner_simulator):
             simulator = flowrunner_simulator(connection="works", real_socket=True)
-            for _ in range(2):
+            for arguments in (FROM_PYTHON, AT_THE_COMMAND_LINE):
                 subprocess.run([sys.executable, *arguments], check=True)
             assert len(simulator.pool.jobs) == 1
         """
     )
-    run().assert_outcomes(passed=4)
+    run().assert_outcomes(passed=3)
     assert not (pytester.path / "state").exists()
     assert not (pytester.path / "mine.sqlite3").exists()
 
 
-def test_what_is_missing_is_named_when_it_is_used(pytester, run):
+def test_what_is_missing_is_named_when_it_is_used(pytester, monkeypatch):
     """Without the extra, tests that use no fixture of ours run, and one that does says what to install."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest("import sys; sys.modules['starlette'] = None")
     pytester.makepyfile(
         """
@@ -148,7 +151,7 @@ def test_what_is_missing_is_named_when_it_is_used(pytester, run):
             pass
         """
     )
-    result = run()
+    result = pytester.runpytest_subprocess("-W", "error", "-p", "flowrunner.testing.plugin")  # nothing is loaded there
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(['*need an extra: pip install "flowrunner[[]testing[]]" (*starlette*'])
 
