@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 from flowrunner.testing.blocking import Blocking
 
 # How long a machine takes for an example says nothing about the example.
-settings.register_profile("short", settings(), deadline=None)
+settings.register_profile("short", settings(), deadline=None, max_examples=30)
 settings.register_profile(
     "long", deadline=None, derandomize=False, max_examples=3000, suppress_health_check=[HealthCheck.too_slow]
 )
