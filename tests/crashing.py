@@ -15,6 +15,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+import forked_command
 from flowrunner.client import Client
 from flowrunner.clock import SystemClock
 from flowrunner.config import resolve
@@ -134,6 +135,7 @@ def forked(function, *arguments):
 def main():
     """Die at the first step, the second and so on, and recover from each, until a process gets to its end."""
     *place, folder = sys.argv[1:]
+    forked_command.load(forked_command.CLIENT)
     for step in count(1):
         key, journal = f"step-{step}", Path(folder, f"{step}.db")
         survived = forked(live, place, journal, key, step)

@@ -16,9 +16,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+
+from flowrunner.http.addresses import tls_context
 
 COMMAND = """\
 #!{python} -IS
@@ -35,22 +38,25 @@ with socket.socket(socket.AF_UNIX) as server:
     code = int(answers.readline())
 sys.exit(code if code >= 0 else 128 - code)
 """
-LOADED = (
+CLIENT = (
     "flowrunner.client",
     "flowrunner.config",
     "flowrunner.http",
     "flowrunner.journal",
-    "flowrunner.simulator",
     *(f"flowrunner.backends.{name}" for name in ("fme_flow", "fme_flow_v3", "fme_flow_v4", "invision", "smart_flows")),
+    "httpcore",
+    "stamina.instrumentation",
+)
+"""What a client needs, also late."""
+LOADED = (
+    *CLIENT,
+    "flowrunner.simulator",
     "flowrunner.testing.conformance",
     "flowrunner.testing.stage",
     "pytest",
-    # What is loaded late, by ours and by others.
     "anyio._backends._asyncio",
-    "httpcore",
     "jsonschema",
     "platformdirs",
-    "stamina.instrumentation",
     "uvicorn.protocols.http.h11_impl",
 )
 
@@ -78,15 +84,19 @@ def _end(server: subprocess.Popen, place: Path) -> None:
     place.rmdir()
 
 
+def load(modules: Iterable[str]) -> None:
+    """Load modules, and whom to trust, for all that are forked from this process."""
+    for module in modules:
+        import_module(module)
+    tls_context(None)  # it is kept from then on
+    gc.freeze()
+
+
 def serve(address: str) -> None:
     """Fork for each call, until stdin ends; then whatever still runs is ended."""
     from flowrunner.cli.app import COMMANDS
-    from flowrunner.http.addresses import tls_context
 
-    for module in (*LOADED, *(f"flowrunner.cli.{name}" for name in COMMANDS)):
-        import_module(module)
-    tls_context(None)  # whom to trust is kept from then on
-    gc.freeze()
+    load([*LOADED, *(f"flowrunner.cli.{name}" for name in COMMANDS)])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)

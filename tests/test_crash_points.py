@@ -24,7 +24,7 @@ def crashed(tmp_path):
         with Simulator(backend, clock=RealClock(100), engines=4) as server:
             server.publish(Workspace("Demo", "work.fmw", behaviour=Behaviour(duration=2)))
             command = [sys.executable, str(SCRIPT), server.base_url, server.token, backend, str(tmp_path)]
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
             *steps, last = (json.loads(line) for line in ended.stdout.splitlines())
             return steps, last, list(server.books)
 
