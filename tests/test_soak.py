@@ -160,12 +160,12 @@ def test_what_is_uncertain_is_named_by_its_cause(why, outcome, cause):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
 def test_a_short_soak(tmp_path, capsys):
     """Under faults and with programs killed, no run is started twice, no id lost, no end wrong, no process left."""
-    report = soak(Plan(seconds=12, runs=160, seed=7, life=2, kills=2), tmp_path)
+    report = soak(Plan(seconds=20, runs=64, seed=7, life=1, kills=1), tmp_path)
 
     show(report)
     assert report.violations == (), capsys.readouterr().out
     assert report.killed > 0
-    assert len(report.faults) > 5
+    assert len(report.faults) > 3
     assert all(account.keys > 0 for account in report.accounts.values())
     assert sum(account.ends for account in report.accounts.values()) > 0
     assert not [pid for pid in report.pids if _lives(pid)]

@@ -32,10 +32,10 @@ def test_a_signal_during_wait_leaves_the_run_running(config, simulator, start, b
     ref = "flowrunner:1:fme-flow-v4:sim:Demo%2Fwork.fmw:1"
     simulator.pool.submit(FLOW)
     waiting = start("wait", ref)
-    assert simulator.wait_until_held(timeout=20)
+    assert simulator.wait_until_held(timeout=60)
 
     waiting.send_signal(by)
-    out, err = waiting.communicate(timeout=20)
+    out, err = waiting.communicate(timeout=60)
 
     assert (waiting.returncode, out) == (130, "")
     assert err.endswith(f"Interrupted. The run goes on: {ref}\nContinue with:\n  flowrunner wait {ref}\n")
@@ -54,7 +54,7 @@ def test_simulate_serves_a_script_until_it_is_terminated(start):
         assert not run.refresh().state.is_final
 
     serving.terminate()
-    _, err = serving.communicate(timeout=20)
+    _, err = serving.communicate(timeout=60)
     assert serving.returncode == 0
     assert "Traceback" not in err
 
@@ -63,11 +63,11 @@ def test_the_demo_takes_a_few_seconds_and_pipes_plainly(start):
     """Without a terminal there is neither colour nor a moving cursor."""
     started = time.monotonic()
     demo = start("demo")
-    out, err = demo.communicate(timeout=60)
+    out, err = demo.communicate(timeout=120)
 
     assert (demo.returncode, err) == (0, "")
     assert "\x1b" not in out
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
 
 
 def test_ctrl_c_ends_the_demo(start):
@@ -77,7 +77,7 @@ def test_ctrl_c_ends_the_demo(start):
     time.sleep(0.5)
 
     demo.send_signal(signal.SIGINT)
-    _, err = demo.communicate(timeout=20)
+    _, err = demo.communicate(timeout=120)
 
     assert (demo.returncode, err) == (130, "Interrupted.\n")
 
@@ -99,7 +99,7 @@ def test_a_retry_prints_nothing(config, simulator, start, monkeypatch, tmp_path)
     simulator.respond_next("*/parameters", 503, times=2)
 
     running = start("run", "sim", FLOW, "-p", "a=1", "--json")
-    out, _ = running.communicate(timeout=20)
+    out, _ = running.communicate(timeout=60)
 
     assert [each.status for each in simulator.requests.matching("*/parameters")][:3] == [503, 503, 200]
     assert (running.returncode, json.loads(out)["error"]) == (2, "InvalidParameters")
@@ -111,7 +111,7 @@ def test_data_that_cannot_be_written_is_an_error(config, start, how):
     """Exit code 1, and what the system says; no traceback."""
     with Path("/dev/full").open("w") as full:
         flows = start("flows", "sim", *how, stdout=full)
-        _, err = flows.communicate(timeout=20)
+        _, err = flows.communicate(timeout=60)
     assert flows.returncode == 1
     assert err.startswith("Error: cannot write to stdout: No space left on device. What was not written:\n  ")
 
@@ -122,12 +122,12 @@ def test_a_reader_that_has_had_enough_is_no_error(config, start):
     os.close(reading)
     flows = start("flows", "sim", stdout=writing)
     os.close(writing)
-    _, err = flows.communicate(timeout=20)
+    _, err = flows.communicate(timeout=60)
     assert (flows.returncode, err) == (1, "")
 
 
 def test_the_version_is_printed(start):
     """As a process, too."""
-    out, err = start("--version").communicate(timeout=20)
+    out, err = start("--version").communicate(timeout=60)
 
     assert (f"flowrunner {flowrunner.__version__}\n", "") == (out, err)
