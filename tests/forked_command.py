@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -72,16 +73,9 @@ def folder() -> Path:
         command.chmod(0o755)
     serving = [sys.executable, "-P", __file__, str(address)]
     server = subprocess.Popen(serving, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-    atexit.register(_end, server, place)
+    atexit.register(server.communicate, timeout=60)  # where it is not called, stdin ends all the same
     assert server.stdout.readline() == b"listening\n"
     return place
-
-
-def _end(server: subprocess.Popen, place: Path) -> None:
-    server.communicate(timeout=60)
-    for each in place.iterdir():
-        each.unlink()
-    place.rmdir()
 
 
 def load(modules: Iterable[str]) -> None:
@@ -93,7 +87,7 @@ def load(modules: Iterable[str]) -> None:
 
 
 def serve(address: str) -> None:
-    """Fork for each call, until stdin ends; then whatever still runs is ended."""
+    """Fork for each call, until stdin ends; then whatever still runs is ended, and nothing is left."""
     from flowrunner.cli.app import COMMANDS
 
     load([*LOADED, *(f"flowrunner.cli.{name}" for name in COMMANDS)])
@@ -109,6 +103,7 @@ def serve(address: str) -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             attend(asking)
         asking.close()
+    shutil.rmtree(Path(address).parent)
     os.killpg(0, signal.SIGTERM)
 
 
