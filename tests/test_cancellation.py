@@ -223,7 +223,8 @@ def held_in(session):
     """Connections that are lent, and those that are ready although they are neither idle nor closed."""
     found = []
     for route, connections in session._transports.items():
-        found += [route] * (session._settings.max_connections - connections._free._value)
+        free = connections._places.qsize() if hasattr(connections, "_places") else connections._free._value
+        found += [route] * (session._settings.max_connections - free)
         for _, transport in connections._idle._stack:
             found += [each for each in transport._pool._connections if not (each.is_idle() or each.is_closed())]
     return found
