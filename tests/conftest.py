@@ -47,7 +47,7 @@ def _traced():
     """Go on measuring coverage where a test's recursion made the interpreter give up its trace function."""
     trace = sys.gettrace()
     yield
-    if sys.gettrace() is not trace:
+    if sys.gettrace() is None:  # another one is there after a test that is not measured
         sys.settrace(trace)
 
 
