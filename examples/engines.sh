@@ -10,6 +10,9 @@ if [ "${FLOWRUNNER_SKIP_ENGINES:-}" = 1 ]; then
 fi
 [ $# -gt 0 ] || set -- prefect dagster
 
+# Images of containers like to set this: each of an engine's processes would compile all it imports anew.
+unset PYTHONDONTWRITEBYTECODE
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -8,6 +8,9 @@ if [ "${FLOWRUNNER_SKIP_ENGINES:-}" = 1 ]; then
   exit 0
 fi
 
+# Images of containers like to set this: each of an engine's many processes would compile all it imports anew.
+unset PYTHONDONTWRITEBYTECODE
+
 [ -d .venv ] || python3 -m venv .venv
 ../../.ci/install .venv/bin/python -e ../.. -e ".[test]"
 .venv/bin/mypy
