@@ -16,13 +16,27 @@ unset PYTHONDONTWRITEBYTECODE
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# Types, as far as the engines' own go. What stands behind an engine's interface is not read: that took longer than all else.
+cat pyproject.toml - > "$work/types.toml" << 'END'
+
+[[tool.mypy.overrides]]
+module = [
+  "alembic.*", "anyio.*", "apprise.*", "cryptography.*", "fastapi.*", "filelock.*", "griffe.*", "httpcore.*", "markdown_it.*",
+  "opentelemetry.*", "pathspec.*", "pendulum.*", "prometheus_client.*", "requests.*", "rich.*", "ruamel.*", "sqlalchemy.*",
+  "starlette.*", "structlog.*", "upath.*", "urllib3.*", "uvicorn.*", "watchdog.*", "websockets.*",
+  "dagster.components.*", "dagster._cli.*", "dagster._core.instance.*", "dagster._core.storage.*", "dagster._daemon.*",
+  "prefect.runner.*", "prefect.server.*", "prefect.settings.*", "pydantic_settings.*",
+]
+follow_imports = "skip"
+END
+
 for engine in "$@"; do
   python=$work/$engine/bin/python
   python3 -m venv "$work/$engine"
   .ci/install "$python" -r "examples/$engine/requirements.txt" -e ".[simulator]" "pytest>=9"
   "$python" -m pytest -q "examples/$engine"
-  if [ -x .venv/bin/mypy ]; then # its types, as far as the engine's own go
+  if [ -x .venv/bin/mypy ]; then
     MYPYPATH=src:examples/$engine .venv/bin/mypy --python-executable "$python" --cache-dir "$work/types-$engine" \
-      --config-file pyproject.toml "examples/$engine/remote_runs.py" "examples/$engine/nightly.py"
+      --config-file "$work/types.toml" "examples/$engine/remote_runs.py" "examples/$engine/nightly.py"
   fi
 done
