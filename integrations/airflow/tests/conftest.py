@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
+import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 HOME = Path(tempfile.mkdtemp(prefix="flowrunner-airflow-"))
@@ -21,6 +21,7 @@ os.environ |= {
 (HOME / "dags").mkdir()
 
 import pytest  # noqa: E402 - as above
+from airflow.utils.db import initdb  # noqa: E402 - as above
 
 from flowrunner.simulator import RealClock, Simulator  # noqa: E402 - as above
 from stage import Stage  # noqa: E402 - as above
@@ -34,8 +35,11 @@ def pytest_unconfigure(config):
 @pytest.fixture(scope="session")
 def new_database():
     """A database of Airflow's, to be copied."""
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
-    return shutil.copy(HOME / "airflow.db", HOME / "new.db")
+    initdb()  # what `airflow db migrate` does where there is none; here, all that it imports is there
+    copy = HOME / "new.db"
+    with closing(sqlite3.connect(HOME / "airflow.db")) as made, closing(sqlite3.connect(copy)) as copied:
+        made.backup(copied)  # this process still has it open, and part of it is in SQLite's log
+    return copy
 
 
 @pytest.fixture

@@ -24,6 +24,14 @@ COMMANDS = {
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
+PRELOADED = """
+import sys
+
+if "scheduler" in sys.argv:
+    import airflow.sdk.execution_time.task_runner
+    import flowrunner_airflow.operator
+"""
+"""What a scheduler loads before it starts its workers: each task is a fork of one, and else loads it for itself."""
 
 
 class Installation:
@@ -42,6 +50,8 @@ class Installation:
         self.env = os.environ | _configuration(home, port) | variables
         self.processes = {}
         (home / "dags").mkdir()
+        (home / "config").mkdir()
+        (home / "config" / "airflow_local_settings.py").write_text(PRELOADED)
         shutil.copy(database, home / "airflow.db")
         self._client = httpx.Client(base_url=self.url, timeout=120, trust_env=False)
 
@@ -120,7 +130,7 @@ class Installation:
         return self.ask("GET", path, params={"state": state, "limit": 1})["total_entries"]
 
     @staticmethod
-    def until(holds, what, patience=300, pause=0.25):
+    def until(holds, what, patience=300, pause=0.5):
         """Wait until something holds, and say how long it took."""
         began = time.monotonic()
         while not holds():
@@ -150,17 +160,19 @@ def _configuration(home, port):
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__CORE__PARALLELISM": "6",
+        "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "1000",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET": "only-for-this-test-and-long-enough-for-it-to-be-taken-0123456789",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
         "NO_PROXY": "127.0.0.1",
