@@ -13,5 +13,16 @@ unset PYTHONDONTWRITEBYTECODE
 
 [ -d .venv ] || python3 -m venv .venv
 ../../.ci/install .venv/bin/python -e ../.. -e ".[test]"
+
+# The whole Airflow waits a lot, so the other tests run beside it. Its test is a job of its own (`set -m`): else it would not notice an
+# interrupt, and leave its processes behind.
+work=$(mktemp -d)
+trap 'kill -INT "$installation" 2> /dev/null || true; wait "$installation" || true; cat "$work/log"; rm -rf "$work"' EXIT
+set -m
+.venv/bin/python -m pytest -q -m installation -p no:cacheprovider > "$work/log" 2>&1 &
+installation=$!
+set +m
+
 .venv/bin/mypy
-.venv/bin/python -m pytest -q --cov "$@"
+.venv/bin/python -m pytest -q -m "not installation" --cov "$@"
+wait "$installation"
