@@ -3,6 +3,7 @@
 Each test runs on both clients, over a scripted V3 server, which carries keys, or V4, which does not.
 """
 
+import asyncio
 import json
 import re
 import threading
@@ -14,6 +15,7 @@ from attrs import evolve
 
 from flowrunner import events
 from flowrunner.backend import Submission, labelled
+from flowrunner.client import AsyncClient
 from flowrunner.config import resolve
 from flowrunner.enums import ReconcileOutcome, RunState
 from flowrunner.errors import (
@@ -1089,3 +1091,15 @@ def test_a_refused_credential_starts_nothing(case):
     with pytest.raises(AuthenticationError):
         client.submit(FLOW, key=KEY)
     assert case.journal().open_entries(client.name) == []
+
+
+@pytest.mark.anyio
+async def test_a_loop_that_is_being_shut_down(connected, tmp_path):
+    """It has no threads any more: the journal is closed all the same."""
+    journal = Journal.open(tmp_path / "journal.sqlite3")
+    client = AsyncClient(connected(), journal=lambda: journal)
+    assert await client.recover() == []
+    await asyncio.get_running_loop().shutdown_default_executor()
+    await client.close()
+    with pytest.raises(JournalError, match="was closed"):
+        journal.entries()

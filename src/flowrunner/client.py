@@ -790,7 +790,10 @@ class AsyncClient(_ClientBase):
         self._follower.close()
         await self._session.close()
         self._operations.context.telemetry.close()
-        await asyncio.to_thread(self._operations.ledger.close)
+        try:
+            await asyncio.to_thread(self._operations.ledger.close)
+        except RuntimeError:  # the loop is shut down just now, and has no threads any more
+            self._operations.ledger.close()
 
     async def __aenter__(self) -> Self:
         return self
