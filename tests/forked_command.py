@@ -28,14 +28,17 @@ COMMAND = """\
 #!{python} -IS
 import json, os, signal, socket, sys
 
+numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # until there is somebody to pass them on to
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     socket.send_fds(server, [b"."], [0, 1, 2])
     server.sendall(json.dumps([sys.argv, os.getcwd(), dict(os.environ)]).encode() + b"\\n")
     answers = server.makefile()
     worker = int(answers.readline())
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in numbers:
         signal.signal(number, lambda number, _: os.kill(worker, number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     code = int(answers.readline())
 sys.exit(code if code >= 0 else 128 - code)
 """

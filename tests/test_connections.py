@@ -1,6 +1,7 @@
 """Connections: each is lent to one request at a time, used again where that is safe, and never lost."""
 
 import asyncio
+import math
 
 import httpx
 import pytest
@@ -75,11 +76,11 @@ class Lender:
         self.opened.append(Transport(len(self.opened), self.breaks))
         return self.opened[-1]
 
-    def ask(self):
+    def ask(self, request=GET):
         """The answer, its content not read."""
         if self._loop is None:
-            return self._connections.handle_request(GET)
-        return self._loop.run(self._connections.handle_async_request(GET))
+            return self._connections.handle_request(request)
+        return self._loop.run(self._connections.handle_async_request(request))
 
     def read(self, answer):
         """Read it to its end, and close it."""
@@ -146,6 +147,14 @@ def test_nobody_waits_for_longer_than_a_request_may(lender):
         some.ask()
     some.read(answer)
     assert some.ask().headers["number"] == "0"
+
+
+def test_a_request_may_wait_for_ever(lender):
+    """Also if that is said as a number."""
+    patient = httpx.Request("GET", GET.url, extensions={"timeout": {"pool": math.inf}})
+    some = lender(1)
+    some.read(some.ask(patient))
+    assert some.ask(patient).headers["number"] == "0"
 
 
 def test_one_that_was_not_read_to_its_end_is_closed(lender):

@@ -126,6 +126,18 @@ def test_work_on_a_loop_in_the_background():
         run(work())
 
 
+def test_an_alarm_of_others():
+    """Who has set the alarm clock has it ring, as long as no interrupt needs it."""
+    rung = []
+    signal.signal(signal.SIGALRM, lambda *_: rung.append("rung"))
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    with interruptible():
+        pass
+    signal.pause()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    assert rung
+
+
 def test_without_a_timer(monkeypatch):
     """Where there is none, as on Windows, an interrupt comes at once, always."""
     monkeypatch.delattr(signal, "SIGALRM")

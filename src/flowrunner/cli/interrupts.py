@@ -33,12 +33,11 @@ def interruptible() -> Iterator[None]:
             yield
         return
     handler = _Patient()
-    both = {} if _ignores_ctrl_c() else {signal.SIGINT: handler}
-    with _handled({**both, signal.SIGTERM: handler, signal.SIGALRM: handler}):
+    with _handled({signal.SIGTERM: handler, **({} if _ignores_ctrl_c() else {signal.SIGINT: handler})}):
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            handler.forget()
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -67,14 +66,22 @@ def _handled(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
 
 
 class _Patient:
-    """Handles a signal as soon as that does no harm."""
+    """Handles a signal as soon as that does no harm: one that comes at a bad moment comes again, by the alarm clock."""
 
     def __init__(self) -> None:
         self._postponed = 0
+        self._alarm_before: Any = None
 
     def __call__(self, _: int, frame: FrameType | None) -> None:
-        if frame is not None and frame.f_code.co_name in _MOMENTS and self._postponed < MOST:
-            self._postponed += 1
-            signal.setitimer(signal.ITIMER_REAL, LATER)
-        else:
+        if frame is None or frame.f_code.co_name not in _MOMENTS or self._postponed >= MOST:
             raise KeyboardInterrupt
+        if not self._postponed:
+            self._alarm_before = signal.signal(signal.SIGALRM, self)
+        self._postponed += 1
+        signal.setitimer(signal.ITIMER_REAL, LATER)
+
+    def forget(self) -> None:
+        """Have nothing come again any more, and the alarm clock as it was."""
+        if self._postponed:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._alarm_before)

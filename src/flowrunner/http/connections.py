@@ -205,7 +205,7 @@ class _AsyncStream(httpx.AsyncByteStream):
 
 def _patience(request: httpx.Request) -> float | None:
     seconds: float | None = request.extensions.get("timeout", {}).get("pool")
-    return seconds
+    return None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
 
 
 def _none_free(request: httpx.Request) -> httpx.PoolTimeout:

@@ -167,9 +167,11 @@ class Wire(ABC):
         credentials = self._credentials
         if request.headers:
             return _joined(self._headers, url, request.headers, _revealed(credentials))
-        if self._usual[0] is not credentials:
-            self._usual = credentials, _joined(self._headers, url, _revealed(credentials))
-        return self._usual[1].copy()
+        made_with, headers = self._usual  # another thread may exchange them meanwhile
+        if made_with is not credentials:
+            headers = _joined(self._headers, url, _revealed(credentials))
+            self._usual = credentials, headers
+        return headers.copy()
 
     def _limit(self, request: Request, deadline: float | None) -> float:
         """Seconds to wait for the answer."""
