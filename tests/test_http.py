@@ -17,6 +17,8 @@ from pytest_httpx import IteratorStream
 from flowrunner.answers import error_for
 from flowrunner.backend import Capability
 from flowrunner.backends.fme_flow_v4 import FmeFlowV4
+from flowrunner.backends.invision import InVision, InVisionSettings
+from flowrunner.clock import SystemClock
 from flowrunner.errors import (
     AuthenticationError,
     ClientClosed,
@@ -29,7 +31,7 @@ from flowrunner.errors import (
     TransportError,
     VendorError,
 )
-from flowrunner.http import addresses, bodies, wire
+from flowrunner.http import HttpSession, addresses, bodies, wire
 from flowrunner.http.gate import MARGIN, Gate
 from flowrunner.models import RunRef
 from flowrunner.operations.steps import ask
@@ -151,6 +153,18 @@ def test_the_credential_goes_to_its_origin_only(send, httpx_mock, address, goes)
 
     (request,) = httpx_mock.get_requests()
     assert goes is ("authorization" in request.headers)
+
+
+def test_what_a_session_holds_shows_no_credential():
+    """Who prints its attributes, as debuggers and crash reports do, finds none; httpx's headers would show this one."""
+    backend = InVision(InVisionSettings(base_url="https://vendor.example.com", api_key="hush-hush"))
+    session = HttpSession(backend, reload=lambda: backend, learned=lambda _: None, clock=SystemClock())
+    try:
+        built = session._build(Request("GET", "/x"), 30.0, 0)
+        assert "hush-hush" in built.headers.values()
+        assert "hush-hush" not in repr(vars(session))
+    finally:
+        session.close()
 
 
 def test_an_anonymous_request(send, httpx_mock):

@@ -85,6 +85,7 @@ def test_a_command_in_the_background():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with interruptible():
         signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
 def test_nothing_is_left():

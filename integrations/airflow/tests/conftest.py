@@ -21,7 +21,7 @@ os.environ |= {
 (HOME / "dags").mkdir()
 
 import pytest  # noqa: E402 - as above
-from airflow.utils.db import initdb  # noqa: E402 - as above
+from airflow.utils.db import initdb  # noqa: E402 - it reads the environment that is set above
 
 from flowrunner.simulator import RealClock, Simulator  # noqa: E402 - as above
 from stage import Stage  # noqa: E402 - as above

@@ -41,7 +41,10 @@ def interruptible() -> Iterator[None]:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """As `asyncio.run`; either interrupt cancels the work, and is a KeyboardInterrupt once that has ended."""
+    """As `asyncio.run`; either interrupt cancels the work, and is a KeyboardInterrupt once that has ended.
+
+    Where Ctrl-C is ignored, SIGTERM is one at once.
+    """
     import asyncio
 
     # Of Ctrl-C asyncio takes care by itself, if nobody else does.

@@ -72,9 +72,8 @@ class Connections(httpx.BaseTransport):
         self, open_one: Callable[[], httpx.BaseTransport], most: int, now: Callable[[], float], *, keep: bool
     ) -> None:
         self._idle: _Idle[httpx.BaseTransport] = _Idle(open_one, now, keep=keep)
-        self._places: SimpleQueue[None] = (
-            SimpleQueue()
-        )  # an interrupt leaves it whole; a semaphore's lock might stay taken
+        # No semaphore: its lock would stay taken by an interrupt at a bad moment.
+        self._places: SimpleQueue[None] = SimpleQueue()
         for _ in range(most):
             self._places.put(None)
 

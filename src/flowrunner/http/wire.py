@@ -135,7 +135,7 @@ class Wire(ABC):
                 "User-Agent": f"flowrunner/{__version__}",
             }
         )
-        self._usual: tuple[Mapping[str, Secret], httpx.Headers] = ({}, self._headers)
+        self._usual: tuple[Mapping[str, Secret], Callable[[], httpx.Headers]] = ({}, self._headers.copy)
         """The headers of most requests to the vendor, and with what credentials they were made."""
         self._timeout = _timeouts(settings.timeout, settings.timeout)
         self._pid = os.getpid()
@@ -163,15 +163,22 @@ class Wire(ABC):
     def _headers_of(self, request: Request, url: httpx.URL) -> httpx.Headers:
         """All but those about its content; the credential goes to the vendor and to nobody else."""
         if request.anonymous or origin_of(url) != self._origin:
-            return _joined(self._headers, url, request.headers)
+            return self._joined(url, request.headers, {})
         credentials = self._credentials
         if request.headers:
-            return _joined(self._headers, url, request.headers, _revealed(credentials))
-        made_with, headers = self._usual  # another thread may exchange them meanwhile
+            return self._joined(url, request.headers, credentials)
+        made_with, usual = self._usual  # another thread may exchange them meanwhile
         if made_with is not credentials:
-            headers = _joined(self._headers, url, _revealed(credentials))
-            self._usual = credentials, headers
-        return headers.copy()
+            usual = _copies(self._joined(url, {}, credentials))
+            self._usual = credentials, usual
+        return usual()
+
+    def _joined(self, url: httpx.URL, more: Mapping[str, str], credentials: Mapping[str, Secret]) -> httpx.Headers:
+        headers = httpx.Headers([(b"Host", url.netloc), *self._headers.raw])
+        headers.update(more)
+        for name, value in credentials.items():
+            headers[name] = value.reveal()
+        return headers
 
     def _limit(self, request: Request, deadline: float | None) -> float:
         """Seconds to wait for the answer."""
@@ -299,15 +306,13 @@ def given(credentials: Mapping[str, Secret]) -> Mapping[str, Secret]:
     return credentials
 
 
-def _joined(usual: httpx.Headers, url: httpx.URL, *more: Mapping[str, str]) -> httpx.Headers:
-    headers = httpx.Headers([(b"Host", url.netloc), *usual.raw])
-    for each in more:
-        headers.update(each)
-    return headers
+def _copies(headers: httpx.Headers) -> Callable[[], httpx.Headers]:
+    """What gives a copy each time. Unlike the headers, it shows their credential to nobody who prints what we hold."""
 
+    def copy() -> httpx.Headers:
+        return headers.copy()
 
-def _revealed(credentials: Mapping[str, Secret]) -> dict[str, str]:
-    return {name: value.reveal() for name, value in credentials.items()}
+    return copy
 
 
 def _content_of(request: Request, headers: httpx.Headers) -> bytes:
