@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from dagster import (
@@ -151,14 +152,33 @@ def test_who_is_to_blame(status, again):
     assert server_failed(status) is again
 
 
+def waiting(instance):
+    """What the log of the job's last run says of runs that wait."""
+    runs = instance.get_runs(limit=1)
+    return [
+        each
+        for run in runs
+        for each in instance.all_logs(run.run_id)
+        if "is waiting for user_input" in each.user_message
+    ]
+
+
+def answer_when_asked(instance, flows):
+    """What the person does who reads the log."""
+    until(lambda: waiting(instance))
+    flows.pool.resume(flows.pool.jobs[0].id)
+
+
 def test_a_run_that_waits_for_a_person_is_shown_and_waited_for(start, instance):
     """A line in the log says that somebody has to answer; the step goes on when somebody has."""
     flows = start("smart-flows", REPORT)
-    asks = Pause(2, Ask((Question("city", "City"),)), lasts=20)
-    flows.pool.script(REPORT, Behaviour(duration=4, pauses=(asks,)))
-    result = executed_on_smart_flows(instance)
+    flows.pool.script(REPORT, Behaviour(pauses=(Pause(1, Ask((Question("city", "City"),)), lasts=600),)))
+    with ThreadPoolExecutor() as person:
+        answering = person.submit(answer_when_asked, instance, flows)
+        result = executed_on_smart_flows(instance)
+        answering.result()
     assert result.success
-    [line] = [each for each in instance.all_logs(result.run_id) if "is waiting for user_input" in each.user_message]
+    [line] = waiting(instance)
     assert line.level == 30  # a warning
     assert line.step_key == "follow[one]"
 

@@ -96,14 +96,26 @@ def test_a_retry_of_following_attaches_again(start, caplog):
     assert len(fme.books) == 1
 
 
+def waiting(caplog):
+    """What the log says of runs that wait."""
+    return [each for each in caplog.records if "is waiting for user_input" in each.getMessage()]
+
+
+def answer_when_asked(caplog, flows):
+    """What the person does who reads the log."""
+    until(lambda: waiting(caplog))
+    flows.pool.resume(flows.pool.jobs[0].id)
+
+
 def test_a_run_that_waits_for_a_person_is_shown_and_waited_for(start, caplog):
     """A log line says that somebody has to answer; the task goes on when somebody has."""
     flows = start("smart-flows", "asks")
-    asks = Pause(2, Ask((Question("city", "City"),)), lasts=20)
-    flows.pool.script(REPORT, Behaviour(duration=4, pauses=(asks,)))
-
-    assert outcome("asks", REPORT)["status"]["state"] == "succeeded"
-    [line] = [each for each in caplog.records if "is waiting for user_input" in each.getMessage()]
+    flows.pool.script(REPORT, Behaviour(pauses=(Pause(1, Ask((Question("city", "City"),)), lasts=600),)))
+    with ThreadPoolExecutor() as person:
+        answering = person.submit(answer_when_asked, caplog, flows)
+        assert outcome("asks", REPORT)["status"]["state"] == "succeeded"
+        answering.result()
+    [line] = waiting(caplog)
     assert line.levelname == "WARNING"
     assert REPORT in line.getMessage()
 
