@@ -545,21 +545,34 @@ def _at_once(base_url: str, transport: str, stock: float) -> tuple[float, ...]:
 
 def threads(repeat: int) -> Iterator[Row]:
     """A hundred threads on one client, against one thread, and against a hundred that have an httpx.Client each."""
-    for delay, said in ((0.05, "answered after 50 ms"), (0.0, "answered at once")):
-        with PlainServer(delay) as server:
-            one, own = zip(*(_threads(server.base_url, 5 if delay else 40) for _ in range(repeat)), strict=True)
-        where = f"a hundred threads on one client, {said}: CPU per request"
-        yield row(f"{where} / that of one", one, "x", "<= 1.3")
-        yield row(f"{where} / by hand, a client for each", own, "x")
+    with Filled("fme-flow-v4") as simulator:
+        (run_id,) = simulator.fill(1, 1e6)
+        yield from _threads("the simulator", "<= 1.3", lambda: _shared(simulator.settings, run_id, 40), repeat)
+    with PlainServer(0.05) as server:
+        settings = _plain(server.base_url)
+        yield from _threads("answered after 50 ms", "<= 1.3", lambda: _shared(settings, "1", 5), repeat)
+    with PlainServer(
+        0.0
+    ) as server:  # which no vendor's server is: nothing is left but threads that wait for each other
+        settings = _plain(server.base_url)
+        yield from _threads("answered at once", "", lambda: _shared(settings, "1", 40), repeat)
 
 
-def _threads(base_url: str, each: int) -> tuple[float, float]:
+def _threads(said: str, goal: str, measure: Callable[[], tuple[float, float]], repeat: int) -> Iterator[Row]:
+    one, own = zip(*(measure() for _ in range(repeat)), strict=True)
+    where = f"a hundred threads on one client, {said}: CPU per request"
+    yield row(f"{where} / that of one", one, "x", goal)
+    yield row(f"{where} / by hand, a client for each", own, "x")
+
+
+def _shared(settings: dict[str, Any], run_id: str, each: int) -> tuple[float, float]:
     """How many times as much a hundred threads take as one, and as a hundred by hand."""
     trust = httpx.create_ssl_context()
-    address = f"{base_url}/fmeapiv4/jobs/1"
-    with flowrunner.connect(**_plain(base_url)) as client, ExitStack() as stack:
-        refresh = client.attach(RunRef(client.name, client.backend, "", "1")).refresh
-        clients = [stack.enter_context(httpx.Client(verify=trust, timeout=60)) for _ in range(100)]
+    address = f"{settings['base_url']}/fmeapiv4/jobs/{run_id}"
+    headers = {"Authorization": f"fmetoken token={settings['token']}"}
+    with flowrunner.connect(**settings) as client, ExitStack() as stack:
+        refresh = client.attach(RunRef(client.name, client.backend, "", run_id)).refresh
+        clients = [stack.enter_context(httpx.Client(verify=trust, headers=headers, timeout=60)) for _ in range(100)]
         ours = _in_threads([refresh] * 100, each)
         alone = _in_threads([refresh], each * 5)
         return ours / alone, ours / _in_threads([partial(_get, other, address) for other in clients], each)
