@@ -113,6 +113,9 @@ _WITHOUT: Final[Mapping[Capability, tuple[str, str]]] = MappingProxyType({
     Capability.PAYLOAD: ("take data for a run", "leave out the payload"),
     Capability.SERVER_WAIT: ("hold its answer until a run has ended", "leave out server_wait=True, and run() waits"),
     Capability.RESUME: ("answer a run that waits for a person", "answer it where the vendor asks"),
+    Capability.BULK: ("tell of many runs in one answer", "ask for each"),
+    Capability.LONG_POLL: ("hold a look at a run until it changes", "ask again after a while"),
+    Capability.RECONCILE: ("find a run by its key", "keep the reference of what you start, or a journal"),
     Capability.HEALTH: ("tell whether its server is well", "its first run will show it"),
 })  # fmt: skip
 """What cannot be done without a capability, and what to do instead."""
@@ -126,7 +129,7 @@ def lacks(
 
     Args:
         backend: its name.
-        capability: that of an operation.
+        capability: what it lacks.
         here: whether it is only the server at hand that lacks it.
         ref: the run it is about.
     """

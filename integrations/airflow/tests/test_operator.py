@@ -192,6 +192,24 @@ def test_a_worker_that_dies_while_it_waits(stage, fme, dies, deferrable):
     assert (ran.state, ran.tries, len(fme.books)) == ("success", 2, 1)
 
 
+def test_a_cancellation_that_takes_effect_late(stage, fme, dies):
+    """It is taken for that of the attempt before, though the run went on then: another attempt starts a new one."""
+    fme.pool.script(FLOW, Behaviour(duration=100, outcome="cancelled"), times=1)
+    dies(FlowrunnerOperator, "_know")
+    ran = stage.run(task(retries=2))
+    assert (ran.state, ran.tries) == ("success", 3)
+    assert [str(submission.job.state) for submission in fme.books] == ["cancelled", "succeeded"]
+
+
+def test_a_run_of_before_that_fails(stage, fme, connected, dies):
+    """The work's own failure is final, whichever attempt has started the run."""
+    connected(fme, "fme-flow-v3")
+    fme.pool.script(FLOW, Behaviour(duration=100, outcome="failed"))
+    dies(FlowrunnerOperator, "_know")
+    ran = stage.run(task(retries=5))
+    assert (ran.state, ran.tries, len(fme.books)) == ("failed", 2, 1)
+
+
 def test_a_worker_that_dies_when_the_run_has_ended(stage, fme, dies):
     """A success that was not told is told by the next attempt, which does not defer."""
     dies(FlowrunnerOperator, "_push")
@@ -474,7 +492,26 @@ def test_a_deferral_that_takes_too_long(stage, fme, dies, monkeypatch, cancels):
     monkeypatch.setattr("flowrunner_airflow.trigger.FollowTrigger._event", _nothing)
     ran = stage.run(task(retries=0, cancel_on_kill=cancels))
     assert (ran.state, resumed) == ("failed", ["execute_complete"])
-    assert "cancelled" if cancels else str(fme.books[0].job.state) == "running"
+    assert str(fme.books[0].job.state) == ("cancelled" if cancels else "running")
+
+
+def test_a_deferral_that_takes_too_long_without_its_connection(stage, fme, dies, monkeypatch, capsys):
+    """That the run could not be cancelled is said, and the task ends for the reason it has."""
+    monkeypatch.setattr(FlowrunnerOperator, "_cancel_what_is_noted", _without_connection(monkeypatch))
+    test_a_deferral_that_takes_too_long(stage, fme, dies, monkeypatch, cancels=False)
+    said = capsys.readouterr().out
+    assert "could not be cancelled: The conn_id `flowrunner_default` isn't defined" in said
+    assert "TaskDeferralTimeout" in said
+
+
+def _without_connection(monkeypatch):
+    cancel = FlowrunnerOperator._cancel_what_is_noted
+
+    def attempt(operator, context):
+        monkeypatch.delenv("AIRFLOW_CONN_FLOWRUNNER_DEFAULT")
+        cancel(operator, context)
+
+    return attempt
 
 
 async def _nothing(trigger):

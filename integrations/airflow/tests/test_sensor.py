@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import flowrunner
-from flowrunner.simulator import Behaviour
-from flowrunner_airflow import FlowrunnerSensor, FollowTrigger
+from flowrunner.simulator import Behaviour, Fault, Faults
+from flowrunner_airflow import FlowrunnerSensor, FollowTrigger, events
 
 FLOW = "Samples/austinDownload.fmw"
 
@@ -60,6 +60,23 @@ def test_a_vendor_that_cannot_be_asked_for_now(stage, fme, connected, submit, de
     connected(fme, retries=0)
     fme.respond_next("*/jobs/*", 503, times=2)
     assert stage.run(task(ref, deferrable=deferrable, retries=0)).state == "success"
+
+
+def test_contact_that_is_lost(stage, fme, connected, submit, monkeypatch):
+    """The next attempt follows the run: a sensor has a retry unless it is told otherwise."""
+    ref = submit(duration=50)
+    connected(fme, contact_budget=0.1, retries=0)
+    fme.faults = Faults([Fault("status", path="*/jobs*", status=503)])
+    broken = events.broken
+
+    def mended(error):
+        fme.faults = Faults()
+        return broken(error)
+
+    monkeypatch.setattr(events, "broken", mended)
+    ran = stage.run(task(ref))
+    assert (ran.state, ran.tries) == ("success", 2)
+    assert tuple(task(ref, **given)().retries for given in ({}, {"retries": 0}, {"retries": 3})) == (1, 0, 3)
 
 
 def test_what_is_no_reference(stage, fme):

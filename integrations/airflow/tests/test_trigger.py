@@ -140,6 +140,17 @@ def test_a_user_who_ends_the_task(fme, submit, cancels):
     assert (str(submission.job.state) == "cancelled") is cancels
 
 
+def test_a_run_that_cannot_be_cancelled(simulated, connected, capsys):
+    """That is said in the log, and is no error of the triggerer's."""
+    invision = simulated("invision")
+    connected(invision)
+    flow = next(iter(invision.world.flows))
+    with flowrunner.connect(backend="invision", **invision.settings) as client:
+        ref = str(client.submit(flow).ref)
+    asyncio.run(FollowTrigger("flowrunner_default", ref).on_kill())
+    assert "could not be cancelled: " in capsys.readouterr().out
+
+
 def test_cleaning_up_cancels_nothing(fme, submit):
     """A triggerer that stops, or gives a trigger away, cleans it up: the run goes on."""
     (ref,) = submit(1, duration=1e6)

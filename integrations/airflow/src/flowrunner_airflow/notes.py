@@ -29,15 +29,22 @@ class Note:
         submitted_at: when it was about to be sent.
         max_tries: after how many attempts Airflow gave the task up. Clearing a task raises that, and nothing else
             does: not another number of retries in its DAG, which is no reason for another run.
+        attempt: which attempt at the task it was, counted from 1.
     """
 
     ref: RunRef
     submitted_at: datetime
     max_tries: int
+    attempt: int
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept."""
-        return {"ref": str(self.ref), "submitted_at": self.submitted_at.isoformat(), "max_tries": self.max_tries}
+        return {
+            "ref": str(self.ref),
+            "submitted_at": self.submitted_at.isoformat(),
+            "max_tries": self.max_tries,
+            "attempt": self.attempt,
+        }
 
     @classmethod
     def of_json(cls, kept: Any) -> Self:
@@ -48,7 +55,7 @@ class Note:
         """
         try:
             submitted_at = datetime.fromisoformat(kept["submitted_at"])
-            return cls(RunRef.parse(kept["ref"]), submitted_at, int(kept["max_tries"]))
+            return cls(RunRef.parse(kept["ref"]), submitted_at, int(kept["max_tries"]), int(kept["attempt"]))
         except (InvalidRequest, KeyError, TypeError, ValueError) as error:
             raise AirflowFailException(
                 f"The task's note of its run cannot be read: delete its state {KEY!r}, and it will start a new one"
@@ -65,6 +72,7 @@ class Notes:
     def __init__(self, context: Mapping[str, Any]) -> None:
         self._store = context["task_state_store"]
         self._max_tries = int(context["ti"].max_tries)
+        self._attempt = int(context["ti"].try_number)
         self._last: Note | None = None
 
     def read(self) -> Note | None:
@@ -75,7 +83,7 @@ class Notes:
 
     def begin(self, ref: RunRef) -> Note:
         """Note that a run is about to be submitted."""
-        return self._write(Note(ref, datetime.now(UTC), self._max_tries))
+        return self._write(Note(ref, datetime.now(UTC), self._max_tries, self._attempt))
 
     def found(self, note: Note, ref: RunRef) -> Note:
         """Note which run came of it."""
@@ -89,6 +97,10 @@ class Notes:
     def is_old(self, note: Note) -> bool:
         """Whether the task was cleared since."""
         return note.max_tries != self._max_tries
+
+    def is_of_before(self, note: Note) -> bool:
+        """Whether an earlier attempt has submitted it."""
+        return note.attempt != self._attempt
 
     def _write(self, note: Note) -> Note:
         self._store.set(KEY, note.to_json(), retention=NEVER_EXPIRE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferralTimeout
 
 import flowrunner
@@ -15,7 +14,7 @@ from flowrunner_airflow.following import follow, sentence
 from flowrunner_airflow.hook import FlowrunnerHook
 from flowrunner_airflow.link import RunLink
 from flowrunner_airflow.notes import Notes
-from flowrunner_airflow.outcome import failure, translated
+from flowrunner_airflow.outcome import failure, translated, tries_again
 from flowrunner_airflow.starting import Starter, Work
 from flowrunner_airflow.trigger import FollowTrigger, not_before
 
@@ -77,8 +76,7 @@ class FlowrunnerOperator(BaseOperator):
         retries: int | None = None,
         **kwargs: Any,
     ) -> None:
-        least = max(1, conf.getint("core", "default_task_retries", fallback=0))
-        super().__init__(retries=least if retries is None else retries, **kwargs)
+        super().__init__(retries=tries_again() if retries is None else retries, **kwargs)
         if unknown := set(xcoms) - set(events.DETAILS):
             raise ValueError(f"xcoms takes {', '.join(events.DETAILS)}, not {', '.join(sorted(unknown))}")
         if ends_in_triggerer and (logs or self.outlets):
@@ -129,10 +127,18 @@ class FlowrunnerOperator(BaseOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
-            if (note := Notes(context).read()) is not None:
-                self._server, self._ref = self._hook().get_server(), note.ref
-                self.on_kill()
+            self._cancel_what_is_noted(context)
             raise
+
+    def _cancel_what_is_noted(self, context: Context) -> None:
+        try:
+            note = Notes(context).read()
+            self._server = self._hook().get_server()
+        except AirflowException as error:
+            self.log.warning("The task's run could not be cancelled: %s", error)
+        else:
+            self._ref = None if note is None else note.ref
+            self.on_kill()
 
     def on_kill(self) -> None:
         """Cancel the run, over a client of its own: this interrupts what the task does, which may hold any lock."""
@@ -218,7 +224,8 @@ class FlowrunnerOperator(BaseOperator):
         self._push(context, result)
         if result.status.state is not RunState.SUCCEEDED:
             self._notes.forget()
-            raise failure(result, killed=self._is_killed)
+            is_of_before = note is not None and self._notes.is_of_before(note)
+            raise failure(result, killed=self._is_killed or is_of_before)
         return str(result.ref)
 
     def _copy_logs(self, client: Client, ref: RunRef) -> None:

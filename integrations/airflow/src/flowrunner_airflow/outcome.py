@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from flowrunner import (
@@ -21,10 +22,16 @@ from flowrunner_airflow.following import sentence
 if TYPE_CHECKING:
     from flowrunner import RunResult
 
-__all__ = ["failure", "is_hopeless", "raised", "said", "translated"]
+__all__ = ["failure", "is_hopeless", "raised", "said", "translated", "tries_again"]
 
 _HOPELESS: Final = (ConfigError, FlowNotFound, InvalidRequest, RunNotFound, UnsupportedOperation, AirflowFailException)
 """What the same call meets again, however often it is tried."""
+
+
+def tries_again() -> int:
+    """How many retries a task has unless it is told: at least one, since it finds again what was lost on the way."""
+    of_all: int = conf.getint("core", "default_task_retries", fallback=0)
+    return max(1, of_all)
 
 
 def is_hopeless(error: Exception) -> bool:
@@ -56,8 +63,9 @@ def failure(result: RunResult, *, killed: bool = False) -> AirflowException:
 
     Args:
         result: what became of the run.
-        killed: it was cancelled because the task was killed, by its timeout or with its worker.
+        killed: it was cancelled, if it was, because the task was killed, by its timeout or with its worker. So it is
+            taken to be where an earlier attempt has started it: a cancellation may take effect long after its attempt.
     """
     status = result.status
-    is_final = status.cause is Cause.FLOW or status.state is RunState.CANCELLED
-    return raised(f"Run {result.ref} ended: {sentence(status)}", hopeless=is_final and not killed)
+    hopeless = not killed if status.state is RunState.CANCELLED else status.cause is Cause.FLOW
+    return raised(f"Run {result.ref} ended: {sentence(status)}", hopeless=hopeless)

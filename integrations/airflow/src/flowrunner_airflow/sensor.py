@@ -15,7 +15,7 @@ from flowrunner_airflow import events
 from flowrunner_airflow.following import sentence
 from flowrunner_airflow.hook import FlowrunnerHook
 from flowrunner_airflow.link import RunLink
-from flowrunner_airflow.outcome import translated
+from flowrunner_airflow.outcome import translated, tries_again
 from flowrunner_airflow.trigger import FollowTrigger, not_before
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class FlowrunnerSensor(BaseSensorOperator):
         ref: the run, as `str(run.ref)` gives it, such as the XCom of a `FlowrunnerOperator` with `wait=False`.
         flowrunner_conn_id: the connection.
         deferrable: whether the triggerer waits; else the worker looks every `poke_interval`.
+        retries: as for every sensor, but at least one unless it is given: a vendor that could not be asked for long is
+            asked again.
         **kwargs: as for every sensor.
     """
 
@@ -50,9 +52,10 @@ class FlowrunnerSensor(BaseSensorOperator):
         ref: str,
         flowrunner_conn_id: str = FlowrunnerHook.default_conn_name,
         deferrable: bool = True,
+        retries: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(retries=tries_again() if retries is None else retries, **kwargs)
         self.ref = ref
         self.flowrunner_conn_id = flowrunner_conn_id
         self.deferrable = deferrable

@@ -96,9 +96,13 @@ class FollowTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the run: a user has marked the task, or cleared it."""
-        if self.cancel_on_kill:
+        if not self.cancel_on_kill:
+            return
+        try:
             async with self._attached() as run:
                 self.log.info("Run %s is cancelled: %s", self.ref, await run.cancel())
+        except (FlowrunnerError, AirflowException) as error:
+            self.log.warning("Run %s could not be cancelled: %s", self.ref, error)
 
     @asynccontextmanager
     async def _attached(self) -> AsyncIterator[AsyncRun]:
