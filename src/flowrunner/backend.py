@@ -107,6 +107,7 @@ _WITHOUT: Final[Mapping[Capability, tuple[str, str]]] = MappingProxyType({
     Capability.LIST_FLOWS: ("list flows", "look up a flow's name where the vendor shows it"),
     Capability.DESCRIBE: ("describe a flow", "look up what it takes where the vendor shows it"),
     Capability.PARAMETERS: ("give parameters to a run", "leave them out"),
+    Capability.PROGRESS: ("tell how far a run has come", "its state is all there is"),
     Capability.LOGS: ("show the log of a run", "look at it where the vendor shows it"),
     Capability.ARTIFACTS: ("bring the files of a run", "fetch them from where the flow writes them"),
     Capability.UPLOAD: ("take uploads for a run, nor bring them back", "put them where the flow can read them"),
