@@ -43,6 +43,7 @@ def client_of(base_url, token, backend, journal, clock=None):
         "token": token,
         "retries": 0,
         "poll_min": 0.01,
+        "poll_max": 0.1,  # to those who come `Later` every run is old
         "max_long_polls": 0,
         "timeout": 5,
     }
