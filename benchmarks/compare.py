@@ -336,9 +336,13 @@ def part(values: list[float], share: float) -> float:
 
 
 async def _round_trip(run: Any) -> float:
-    """Seconds of a look, at the median."""
+    """Seconds of a look, at the median, of programs that had a rest before, as those have that wait.
+
+    One right after another takes but a third on some machines: a processor that has slept has to wake first.
+    """
     times = []
     for _ in range(30):
+        await asyncio.sleep(0.05)
         started = time.perf_counter()
         await run.refresh()
         times.append(time.perf_counter() - started)

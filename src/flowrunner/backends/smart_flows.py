@@ -49,14 +49,13 @@ from flowrunner.errors import (
     UnsupportedOption,
 )
 from flowrunner.models import ArtifactSource, FlowInfo, FlowSpec, Health
-from flowrunner.pages import Glimpsed, glimpse
+from flowrunner.pages import Glimpsed, Sightings, glimpse
 from flowrunner.plans import FileBody, Page, Request, path, send
 from flowrunner.retries import RequestKind
 from flowrunner.secret import Secret
 from flowrunner.states import Meaning, Observation, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from flowrunner.backend import Submission
@@ -464,17 +463,21 @@ class SmartFlows(Backend):
             way += 1
             response = yield from send(ways[way])
         executions = _glimpsed(response)
-        wanted = tuple(self._sightings(executions, ended=ended))
-        return Page(wanted, (way, page + 1) if executions.seen else None)
+        return Page(self._sightings(executions, ended=ended), (way, page + 1) if executions.seen else None)
 
-    def _sightings(self, page: Glimpsed[list[Glance]], *, ended: bool) -> Iterator[Sighting]:
+    def _sightings(self, page: Glimpsed[list[Glance]], *, ended: bool) -> Sightings[int]:
         has_ended = cache(lambda word: self._has_ended(Observation(word=word)))  # there are few words in a page
         execution_in = partial(_execution_in, page)
-        for place, each in enumerate(page.seen):
-            word = each.status or None
-            if has_ended(word) is ended:
-                progress = None if each.percentage is None else _share(each.percentage)
-                yield Sighting(each.id, word, each.message or None, progress, read=execution_in, place=place)
+
+        def see(_: int, place: int) -> Sighting:
+            each = page.seen[place]
+            progress = None if each.percentage is None else _share(each.percentage)
+            return Sighting(
+                each.id, each.status or None, each.message or None, progress, read=execution_in, place=place
+            )
+
+        wanted = [place for place, each in enumerate(page.seen) if has_ended(each.status or None) is ended]
+        return Sightings(wanted, see)
 
     def _shown(self, seen: Observation) -> RunState:
         """The state in which a listed run is shown."""
