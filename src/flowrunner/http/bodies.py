@@ -159,12 +159,13 @@ class Body:
         self._answer = answer
         self._clock = clock
         self._ends = clock.monotonic() + limit
-        self._content = bytearray()  # of a list of pieces, those of a byte or two would be larger than what they hold
+        # In a list of pieces, those of a byte or two would be larger than what they hold. This is read without a copy.
+        self._content = io.BytesIO()
 
     def add(self, piece: bytes) -> None:
         """Keep a piece; raises where there are too many, or they come too slowly."""
-        self._content += piece
-        if len(self._content) > MAX_BODY:
+        self._content.write(piece)
+        if self._content.tell() > MAX_BODY:
             text = f"the answer is larger than {MAX_BODY // 2**20} MiB: ask for less, or have it saved to a file"
             raise ProtocolError(text, http_status=self._answer.status_code)
         if self._clock.monotonic() > self._ends:
@@ -172,4 +173,4 @@ class Body:
 
     def response(self) -> Response:
         """The answer, whole."""
-        return Response(self._answer.status_code, self._answer.headers, bytes(self._content))
+        return Response(self._answer.status_code, self._answer.headers, self._content.getvalue())
