@@ -180,7 +180,7 @@ def test_smart_flows_filters(ended, word, missing, sort):
     assert page.items[0].observation().queued_at == NOON
     last, (request,) = play(smart_flows().observe_many(ended=ended, cursor=page.next), reply(200, []))
     assert ("page", "1") in request.query
-    assert (last.items, last.next) == ((), None)
+    assert (list(last.items), last.next) == ([], None)
 
 
 def test_smart_flows_without_a_filter():

@@ -56,8 +56,8 @@ class Sightings(Sequence["Sighting"], Generic[G]):
     """The runs of a page, each made when it is looked at: most are looked at once, and none is kept.
 
     Args:
-        glances: of each.
-        see: makes a run of its place in the page and its glance.
+        glances: of each; or whatever else tells `see` which it is.
+        see: makes a run of its place among these and its glance.
     """
 
     def __init__(self, glances: list[G], see: Callable[[int, G], Sighting]) -> None:

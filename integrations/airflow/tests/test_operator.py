@@ -193,12 +193,20 @@ def test_a_worker_that_dies_while_it_waits(stage, fme, dies, deferrable):
 
 
 def test_a_cancellation_that_takes_effect_late(stage, fme, dies):
-    """It is taken for that of the attempt before, though the run went on then: another attempt starts a new one."""
+    """It is taken for that of the attempt before, though the run still went on then: a new one is started."""
     fme.pool.script(FLOW, Behaviour(duration=100, outcome="cancelled"), times=1)
     dies(FlowrunnerOperator, "_know")
-    ran = stage.run(task(retries=2))
-    assert (ran.state, ran.tries) == ("success", 3)
+    ran = stage.run(task())
+    assert (ran.state, ran.tries) == ("success", 2)
     assert [str(submission.job.state) for submission in fme.books] == ["cancelled", "succeeded"]
+
+
+def test_a_cancellation_that_was_nobody_else_s(stage, fme, dies):
+    """Where no attempt cancels its run, it was somebody's wish, whichever attempt has started the run."""
+    fme.pool.script(FLOW, Behaviour(duration=100, outcome="cancelled"))
+    dies(FlowrunnerOperator, "_know")
+    ran = stage.run(task(cancel_on_kill=False, retries=5))
+    assert (ran.state, ran.tries, len(fme.books)) == ("failed", 2, 1)
 
 
 def test_a_run_of_before_that_fails(stage, fme, connected, dies):
@@ -478,8 +486,13 @@ def _shut_down_when(it_waits):
 
 
 @pytest.mark.parametrize("cancels", [True, False])
-def test_a_deferral_that_takes_too_long(stage, fme, dies, monkeypatch, cancels):
+def test_a_deferral_that_takes_too_long(stage, fme, monkeypatch, cancels):
     """It is the same where the triggerer waits, unless the task is told to leave its run alone."""
+    _takes_too_long(stage, fme, monkeypatch, cancels=cancels)
+    assert str(fme.books[0].job.state) == ("cancelled" if cancels else "running")
+
+
+def _takes_too_long(stage, fme, monkeypatch, *, cancels):
     fme.pool.script(FLOW, Behaviour(duration=LONG))
     resumed = []
     resume = FlowrunnerOperator.resume_execution
@@ -492,13 +505,13 @@ def test_a_deferral_that_takes_too_long(stage, fme, dies, monkeypatch, cancels):
     monkeypatch.setattr("flowrunner_airflow.trigger.FollowTrigger._event", _nothing)
     ran = stage.run(task(retries=0, cancel_on_kill=cancels))
     assert (ran.state, resumed) == ("failed", ["execute_complete"])
-    assert str(fme.books[0].job.state) == ("cancelled" if cancels else "running")
 
 
-def test_a_deferral_that_takes_too_long_without_its_connection(stage, fme, dies, monkeypatch, capsys):
+def test_a_deferral_that_takes_too_long_without_its_connection(stage, fme, monkeypatch, capsys):
     """That the run could not be cancelled is said, and the task ends for the reason it has."""
     monkeypatch.setattr(FlowrunnerOperator, "_cancel_what_is_noted", _without_connection(monkeypatch))
-    test_a_deferral_that_takes_too_long(stage, fme, dies, monkeypatch, cancels=False)
+    _takes_too_long(stage, fme, monkeypatch, cancels=True)
+    assert str(fme.books[0].job.state) == "running"
     said = capsys.readouterr().out
     assert "could not be cancelled: The conn_id `flowrunner_default` isn't defined" in said
     assert "TaskDeferralTimeout" in said
@@ -533,7 +546,8 @@ def test_a_run_that_cannot_be_cancelled(stage, simulated, connected, capsys):
 def test_a_deferral_that_fails_before_there_is_a_note(stage, fme, monkeypatch):
     """There is nothing to cancel then either."""
     monkeypatch.setattr(notes.Notes, "read", lambda kept: None)
-    test_a_deferral_that_takes_too_long(stage, fme, None, monkeypatch, cancels=False)
+    _takes_too_long(stage, fme, monkeypatch, cancels=True)
+    assert str(fme.books[0].job.state) == "running"
 
 
 def test_killing_before_there_is_a_run(fme):

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferralTimeout
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRuntimeError,
+    TaskDeferralTimeout,
+)
 
 import flowrunner
 from flowrunner import Capability, FlowrunnerError, RunState, SubmitOptions, submission_key
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
     from flowrunner import Client, RunRef, RunResult
     from flowrunner_airflow.connections import Server
+    from flowrunner_airflow.notes import Note
 
 __all__ = ["FlowrunnerOperator"]
 
@@ -131,13 +137,15 @@ class FlowrunnerOperator(BaseOperator):
             raise
 
     def _cancel_what_is_noted(self, context: Context) -> None:
+        if not self.cancel_on_kill:
+            return
         try:
-            note = Notes(context).read()
-            self._server = self._hook().get_server()
-        except AirflowException as error:
+            if (note := Notes(context).read()) is None:
+                return
+            self._server, self._ref = self._hook().get_server(), note.ref
+        except (AirflowException, AirflowRuntimeError) as error:
             self.log.warning("The task's run could not be cancelled: %s", error)
         else:
-            self._ref = None if note is None else note.ref
             self.on_kill()
 
     def on_kill(self) -> None:
@@ -218,15 +226,23 @@ class FlowrunnerOperator(BaseOperator):
             self.log.warning("Run %s of before the task was cleared %s", result.ref, sentence(result.status))
             self._notes.forget()
             return self._carry_out(client, context)
+        if note is not None and self._was_cancelled_before(note, result):
+            self.log.warning("Run %s was cancelled, as that of an attempt before; a new one is started", result.ref)
+            self._notes.forget()
+            return self._carry_out(client, context)
         self.log.info("Run %s %s", result.ref, sentence(result.status))
         if self.logs:
             self._copy_logs(client, result.ref)
         self._push(context, result)
         if result.status.state is not RunState.SUCCEEDED:
             self._notes.forget()
-            is_of_before = note is not None and self._notes.is_of_before(note)
-            raise failure(result, killed=self._is_killed or is_of_before)
+            raise failure(result, killed=self._is_killed)
         return str(result.ref)
+
+    def _was_cancelled_before(self, note: Note, result: RunResult) -> bool:
+        """Whether an attempt before may have cancelled the run when it was killed: that can take effect late."""
+        is_cancelled = result.status.state is RunState.CANCELLED
+        return is_cancelled and self.cancel_on_kill and not self._is_killed and self._notes.is_of_before(note)
 
     def _copy_logs(self, client: Client, ref: RunRef) -> None:
         if Capability.LOGS not in client.capabilities:

@@ -63,9 +63,8 @@ def failure(result: RunResult, *, killed: bool = False) -> AirflowException:
 
     Args:
         result: what became of the run.
-        killed: it was cancelled, if it was, because the task was killed, by its timeout or with its worker. So it is
-            taken to be where an earlier attempt has started it: a cancellation may take effect long after its attempt.
+        killed: it was cancelled because the task was killed, by its timeout or with its worker.
     """
     status = result.status
-    hopeless = not killed if status.state is RunState.CANCELLED else status.cause is Cause.FLOW
-    return raised(f"Run {result.ref} ended: {sentence(status)}", hopeless=hopeless)
+    is_final = status.cause is Cause.FLOW or status.state is RunState.CANCELLED
+    return raised(f"Run {result.ref} ended: {sentence(status)}", hopeless=is_final and not killed)

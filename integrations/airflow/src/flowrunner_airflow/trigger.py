@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 import flowrunner
@@ -101,7 +101,7 @@ class FollowTrigger(BaseTrigger):
         try:
             async with self._attached() as run:
                 self.log.info("Run %s is cancelled: %s", self.ref, await run.cancel())
-        except (FlowrunnerError, AirflowException) as error:
+        except (FlowrunnerError, AirflowException, AirflowRuntimeError) as error:
             self.log.warning("Run %s could not be cancelled: %s", self.ref, error)
 
     @asynccontextmanager
