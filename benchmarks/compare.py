@@ -356,6 +356,7 @@ async def _latency(server: Filled, count: int, shortest: float, longest: float, 
         trip = await _round_trip(attached(client, server, server.fill(1, 60.0))[0])
         ids = server.fill(count, shortest, longest)
         runs = attached(client, server, ids)
+        await runs[0].refresh()  # as one that was submitted has been seen
         server.requests()
         await client.wait_all(runs)
         requests, _ = server.requests()

@@ -240,6 +240,18 @@ def test_with_a_key_each_row_has_its_own(cli, simulator, rows):
     assert told in more.stderr
 
 
+def test_keys_of_rows_want_the_description_each_time(cli, simulator, rows):
+    """It is the same for rows: that the server is away for now is said, and no row counts as changed."""
+    sets = rows("THEMES\nairports\n")
+    again = ("run", "sim", "Samples/austinDownload.fmw", "--sets", sets, "--key", "night")
+    first = cli(*again)
+    simulator.respond_next("*/parameters", 503, times=9)
+    without = cli(*again)
+
+    assert (first.code, without.code) == (0, 7)
+    assert "other parameters" not in without.stderr + without.stdout
+
+
 def test_a_row_that_has_changed_is_refused(cli, simulator, rows):
     """Its key belongs to what it was: its line says so, and what to do. The others count as before."""
     sets = rows("a\nx\ny\n")

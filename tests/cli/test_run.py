@@ -7,7 +7,7 @@ import re
 import pytest
 
 from flowrunner.client import Client
-from flowrunner.simulator import EVERY_PARAMETER
+from flowrunner.simulator import EVERY_PARAMETER, Fault, Faults
 
 FLOW = "Demo/work.fmw"
 
@@ -65,6 +65,22 @@ def test_without_a_description_values_stay_text(cli, simulator):
 
     assert ended.code == 0
     assert dict(submitted(simulator, "Samples/austinDownload.fmw").parameters) == {"MAXY": "42"}
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, 7), (401, 8)])
+def test_a_key_wants_the_description_each_time(cli, simulator, status, code):
+    """Text that stayed text for once would be another value than before: what is said is that the server is away."""
+    again = ("run", "sim", "Samples/austinDownload.fmw", "-p", "THEMES=airports", "--key", "night")
+    first = cli(*again)
+    simulator.faults = Faults([Fault("status", path="*/parameters", status=status)])
+    without = cli(*again)
+    simulator.faults = Faults()
+    later = cli(*again)
+
+    assert (first.code, without.code, later.code) == (0, code, 0)
+    assert "other parameters" not in without.stderr
+    assert (without.stdout, later.stdout) == ("", first.stdout)
+    assert len(simulator.pool.submissions("Samples/austinDownload.fmw")) == 1
 
 
 def test_options_are_sent(cli, simulator):

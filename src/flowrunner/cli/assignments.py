@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 
 from flowrunner.cli.value_files import from_json, text_of
-from flowrunner.errors import FlowrunnerError, InvalidRequest
+from flowrunner.errors import AuthenticationError, FlowrunnerError, InvalidRequest
 from flowrunner.models import ParameterKind
 
 if TYPE_CHECKING:
@@ -97,13 +97,26 @@ def assigned(values: Mapping[str, Any]) -> tuple[Assignment, ...]:
     return tuple(Assignment(name, value, is_json=not isinstance(value, str)) for name, value in values.items())
 
 
-def described(client: Client, flow: str, assignments: Iterable[Assignment]) -> FlowSpec | None:
-    """The flow's description, if there is text to convert and a description to be had."""
+def described(client: Client, flow: str, assignments: Iterable[Assignment], *, keyed: bool) -> FlowSpec | None:
+    """The flow's description, if there is text to convert and a description to be had.
+
+    Args:
+        client: the connection.
+        flow: what is run.
+        assignments: what is given for it.
+        keyed: whether the submission has a key. Then the same text has to become the same value each time, so a
+            description that is to be had, but not now, is an error.
+
+    Raises:
+        FlowrunnerError: as said.
+    """
     if all(assignment.is_json for assignment in assignments):
         return None
     try:
         return client.describe(flow)
-    except FlowrunnerError:
+    except FlowrunnerError as error:
+        if keyed and (error.transient or isinstance(error, AuthenticationError)):
+            raise
         return None
 
 

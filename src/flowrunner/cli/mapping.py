@@ -69,7 +69,8 @@ def _run_all(order: Order, client: Client, tally: Tally, output: Output, options
 def _sets(order: Order, client: Client, rows: Sequence[Row]) -> list[Mapping[str, Any]]:
     """The parameters of each row, with what is said of all of them: in a file below it, and by `-p` above it."""
     below, above = order.from_file(), order.assignments
-    spec = described(client, order.flow, [*below, *above, *(each for row in rows for each in row.assignments)])
+    given = [*below, *above, *(each for row in rows for each in row.assignments)]
+    spec = described(client, order.flow, given, keyed=order.key is not None)
     common, fixed = values_of(below, spec), values_of(above, spec)
     return [{**common, **values_of(row.assignments, spec), **fixed} for row in rows]
 

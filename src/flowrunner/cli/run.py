@@ -230,7 +230,7 @@ def _check_for_sets(order: Order) -> None:
 def _run(order: Order, output: Output) -> None:
     options, below = order.submit_options(), order.from_file()
     with connected(order.connection, order.config, order.journal, output, submits=True) as client:
-        spec = described(client, order.flow, (*below, *order.assignments))
+        spec = described(client, order.flow, (*below, *order.assignments), keyed=order.key is not None)
         values = {**values_of(below, spec), **values_of(order.assignments, spec)}
         with _payload(order.payload) as payload:
             run = _submitted(client, output, order, parameters=values, payload=payload, options=options)
