@@ -27,7 +27,7 @@ from flowrunner.errors import (
     WaitTimeout,
 )
 from flowrunner.models import SubmitOptions
-from flowrunner.simulator import Behaviour, ManualClock, Quirks, Simulator, Workspace
+from flowrunner.simulator import Behaviour, Fault, Faults, ManualClock, Quirks, Simulator, Workspace
 
 # Smaller tests run every line that is run here: to measure it once more would more than double the time.
 pytestmark = pytest.mark.no_cover
@@ -173,6 +173,18 @@ def test_the_server_waits_too_long(client, simulator):
     assert (caught.value.handle.flow, caught.value.handle.id) == (AUSTIN, None)
     assert isinstance(caught.value.__cause__, TransportError)
     assert len(simulator.pool.submissions()) == 1
+
+
+def test_our_time_is_up_while_there_is_no_contact(client, simulator):
+    """Then nobody knows whether the run goes on, and the error does not say so; without a timeout it is waited for."""
+    run = client.submit(AUSTIN)
+    simulator.faults = Faults([Fault("status", path="*/jobs*", status=503)])
+    with pytest.raises(WaitTimeout, match="it was queued when it was seen last, and the vendor") as caught:
+        run.wait(timeout=20)
+    assert "goes on" not in str(caught.value)
+    assert isinstance(caught.value.__cause__, FlowrunnerError)
+    simulator.faults = Faults()
+    assert run.wait(timeout=600).status.state is RunState.SUCCEEDED
 
 
 def test_the_server_limits_a_run(holding_client, simulator):

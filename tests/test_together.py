@@ -312,6 +312,8 @@ def test_the_time_is_up(case):
     assert case.clock.monotonic() == pytest.approx(20, abs=0.01)
     with pytest.raises(WaitTimeout):
         client.wait_all(runs, timeout=0)
+    with pytest.raises(WaitTimeout, match="1 run has not ended within 0 s: wait again"):
+        client.wait_all(runs[-1:], timeout=0)
 
 
 def test_a_failed_look_is_not_the_end_of_it(case):

@@ -211,13 +211,17 @@ def check(wait: Wait) -> None:
         FlowrunnerError: it could not go on.
     """
     if wait.is_late:
-        raise _wait_timeout(wait.record, wait.deadline) from wait.error
+        raise _wait_timeout(wait.record, wait.deadline, wait.error) from wait.error
     if wait.error is not None:
         raise wait.error
 
 
-def _wait_timeout(record: RunRecord, deadline: Deadline) -> WaitTimeout:
+def _wait_timeout(record: RunRecord, deadline: Deadline, error: BaseException | None) -> WaitTimeout:
     status = record.status
-    reason = f" ({status.message})" if status.state is RunState.WAITING and status.message else ""
-    text = f"the run has not ended within {deadline.length:g} s and is {status.state}{reason}: it goes on, wait again"
-    return WaitTimeout(text, status=status)
+    if error is None:
+        reason = f" ({status.message})" if status.state is RunState.WAITING and status.message else ""
+        stands = f"and is {status.state}{reason}: it goes on, wait again"
+    else:  # the last look has failed: what has become of the run since is not known
+        seen = f"it was {status.state} when it was seen last"
+        stands = f"as far as is known: {seen}, and the vendor cannot be asked, wait again"
+    return WaitTimeout(f"the run has not ended within {deadline.length:g} s {stands}", status=status)

@@ -105,10 +105,9 @@ class Together:
         if not wait.is_late:
             return None if isinstance(wait.error, RunNotFound) else wait.error
         late = 1 + self._crowd.open + sum(each.is_late for each in self._crowd.ready)
-        error = WaitTimeout(
-            f"{late} runs have not ended within {self._deadline.length:g} s: they go on, wait again",
-            status=wait.record.status,
-        )
+        have = "1 run has" if late == 1 else f"{late} runs have"
+        text = f"{have} not ended within {self._deadline.length:g} s: wait again, nothing was cancelled"
+        error = WaitTimeout(text, status=wait.record.status)
         error.__cause__ = wait.error
         return error
 
