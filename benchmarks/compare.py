@@ -552,20 +552,18 @@ def threads(repeat: int) -> Iterator[Row]:
     """A hundred threads on one client, against one thread, and against a hundred that have an httpx.Client each."""
     with Filled("fme-flow-v4") as simulator:
         (run_id,) = simulator.fill(1, 1e6)
-        yield from _threads("the simulator", "<= 1.3", lambda: _shared(simulator.settings, run_id, 40), repeat)
+        yield from _threads("the simulator", simulator.settings, run_id, 40, repeat)
     with PlainServer(0.05) as server:
-        settings = _plain(server.base_url)
-        yield from _threads("answered after 50 ms", "<= 1.3", lambda: _shared(settings, "1", 5), repeat)
+        yield from _threads("answered after 50 ms", _plain(server.base_url), "1", 5, repeat)
     # As no vendor's server answers: nothing is left but threads that wait for each other.
     with PlainServer(0.0) as server:
-        settings = _plain(server.base_url)
-        yield from _threads("answered at once", "<= 1.3", lambda: _shared(settings, "1", 40), repeat)
+        yield from _threads("answered at once", _plain(server.base_url), "1", 40, repeat)
 
 
-def _threads(said: str, goal: str, measure: Callable[[], tuple[float, float]], repeat: int) -> Iterator[Row]:
-    one, own = zip(*(measure() for _ in range(repeat)), strict=True)
+def _threads(said: str, settings: dict[str, Any], run_id: str, each: int, repeat: int) -> Iterator[Row]:
+    one, own = zip(*(_shared(settings, run_id, each) for _ in range(repeat)), strict=True)
     where = f"a hundred threads on one client, {said}: CPU per request"
-    yield row(f"{where} / that of one", one, "x", goal)
+    yield row(f"{where} / that of one", one, "x", "<= 1.3")
     yield row(f"{where} / by hand, a client for each", own, "x")
 
 

@@ -503,6 +503,7 @@ class Pipe:
 @pytest.mark.parametrize("backend", ["fme-flow-v3", "fme-flow-v4"])
 def test_one_piece_at_a_time_is_in_memory(open_client, mode, backend, large, tmp_path):
     """Of a file of any size about one piece is in memory, on its way there and back; aiohttp buffers up to two more."""
+    # aiohttp stops reading at 128 KiB, and what is read at a time, up to 256 KiB, comes on top: one piece and a half.
     most = (6 if mode == "aiohttp" else 4) * CHUNK
     with Pipe() as pipe:
         client = open_client(backend=backend, base_url=pipe.base_url, clock=SystemClock())

@@ -220,14 +220,10 @@ class FlowrunnerOperator(BaseOperator):
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
 
     def _conclude(self, client: Client, context: Context, result: RunResult) -> str:
-        """End as the run has ended. That of before the task was cleared is followed by a new one."""
+        """End as the run has ended, unless that is no answer for this attempt: then start a new one."""
         note = self._notes.read()
-        if note is not None and self._notes.is_old(note):
-            self.log.warning("Run %s of before the task was cleared %s", result.ref, sentence(result.status))
-            self._notes.forget()
-            return self._carry_out(client, context)
-        if note is not None and self._was_cancelled_before(note, result):
-            self.log.warning("Run %s was cancelled, as that of an attempt before; a new one is started", result.ref)
+        if note is not None and (self._notes.is_old(note) or self._was_cancelled_before(note, result)):
+            self.log.warning("Run %s of before %s; a new one is started", result.ref, sentence(result.status))
             self._notes.forget()
             return self._carry_out(client, context)
         self.log.info("Run %s %s", result.ref, sentence(result.status))
