@@ -259,6 +259,13 @@ def test_a_flow_that_is_none_is_not_asked_for(case):
             "did you mean 'max_total_life_time'",
         ),
         ({"options": SubmitOptions(description="x")}, UnsupportedOption, "description"),
+        (
+            {"options": {"tag": "x"}},
+            InvalidRequest,
+            "options are SubmitOptions.*cannot be of type dict",
+        ),
+        ({"parameters": "A=secret"}, InvalidRequest, "parameters map names to values.*cannot be of type str"),
+        ({"parameters": [("A", "secret")]}, InvalidRequest, "cannot be of type list"),
     ],
 )
 def test_what_the_backend_cannot_do_is_an_error_before_any_request(case, arguments, expected, text):
@@ -266,6 +273,7 @@ def test_what_the_backend_cannot_do_is_an_error_before_any_request(case, argumen
     with pytest.raises(expected, match=text) as caught:
         case.client().submit(FLOW, **arguments)
     assert (caught.value.connection, caught.value.backend) == ("fme-flow-v4@fme.example.com", "fme-flow-v4")
+    assert "secret" not in str(caught.value)
     assert case.vendor.requests == []
 
 

@@ -162,30 +162,12 @@ def test_what_nobody_reads_is_not_judged(decoder, body):
         json_of(page.item(0))
 
 
-@pytest.mark.parametrize("is_enabled", [True, False])
-@pytest.mark.parametrize("body", [b'{"items": []}', b"<html>"])
-def test_python_looks_for_cycles_again(monkeypatch, is_enabled, body):
-    """It does not while a page is read, and does afterwards if it did before, whatever was read."""
-    seen = []
-    monkeypatch.setattr(pages, "msgspec", lambda: seen.append(gc.isenabled()))
-    was_enabled = gc.isenabled()
-    try:
-        (gc.enable if is_enabled else gc.disable)()
-        if body == b"<html>":
-            with pytest.raises(ProtocolError):
-                pages.glimpse(Response(200, {}, body), Sheet, key="items")
-        else:
-            pages.glimpse(Response(200, {}, body), Sheet, key="items")
-        assert (seen, gc.isenabled()) == ([False], is_enabled)
-    finally:
-        (gc.enable if was_enabled else gc.disable)()
-
-
 def test_an_item_that_cannot_be_written_again(monkeypatch):
     """One that the stack has no room for is refused when it is read, and raises nothing else."""
     forget()
     without(monkeypatch)
-    page = read(body_of({"id": 1}))
+    monkeypatch.setattr(pages, "PART", 1)
+    page = read(body_of({"id": 1}, {"id": 2}))
 
     def overflow(_):
         raise RecursionError
@@ -193,6 +175,10 @@ def test_an_item_that_cannot_be_written_again(monkeypatch):
     monkeypatch.setattr(pages.json, "dumps", overflow)
     with pytest.raises(ProtocolError):
         json_of(page.item(0))
+    monkeypatch.undo()
+    monkeypatch.setattr(pages._DECODER, "decode", overflow)
+    with pytest.raises(ProtocolError):
+        json_of(page.item(1))
     forget()
 
 
@@ -256,6 +242,78 @@ def test_both_decoders_read_the_same(text, place, damage):
     body = text.encode("utf-8", "surrogatepass")
     slow, fast = both(body[:place] + damage + body[place:])
     assert slow == fast
+
+
+# Read in parts
+
+
+def in_parts(body, size):
+    """What comes of it without msgspec, in parts of so many characters at least; or as a whole, where that is None."""
+    forget()
+    with pytest.MonkeyPatch.context() as patch:
+        without(patch)
+        if size is None:
+            patch.setattr(pages, "_in_parts", lambda *_: None)
+        else:
+            patch.setattr(pages, "PART", size)
+        found = outcome(body)
+    forget()
+    return found
+
+
+ALIKE = st.lists(st.fixed_dictionaries({"id": st.integers()}, optional={"name": VALUES, "x": VALUES}), max_size=3)
+NESTED = st.one_of(ALIKE, ALIKE.map(json.dumps), ALIKE.map(lambda some: {"items": some}))
+NESTING = st.lists(st.fixed_dictionaries({"id": st.integers()}, optional={"x": NESTED, "name": NESTED}), max_size=6)
+AROUND = st.sampled_from(
+    ["%s", '{"items": %s}', '{"total": 2, "items":%s}', '{"items": %s, "x": [], "total": 3}', '{"x": {"items": %s}}',
+     '{"x": {"items": [{"id": 1}]}, "items": %s}', '{"items": %s, "items": []}', '{"items": [{"id": 1}], "items": %s}',
+     '[{"items": %s}]', '{"x": NaN, "items": %s}', '{"x": "\\"items\\": [{\\"id\\": 1}]", "items": %s}']
+)  # fmt: skip
+SPACES = st.sampled_from([(None, (",", ":")), (None, (", ", ": ")), (1, None), ("\t", (" , ", " : "))])
+
+
+DAMAGE = st.tuples(st.integers(0, 200), st.sampled_from(["", "", "}", "]", "\xa0", " ", '"']))
+
+
+@given(NESTING, AROUND, SPACES, st.integers(0, 60), DAMAGE)
+@example([{"id": 1}], '{"items": %s}', (None, (",", ":")), 1, (11, "\xa0"))
+@example([{"id": 1}, {"id": 2}], '{"items": %s}', (None, (",", ":")), 1, (20, "\xa0"))
+@example([{"id": 1}], '{"items": %s, "x": NaN}', (None, (",", ":")), 1, (0, ""))
+def test_parts_and_the_whole_are_the_same(items, around, spaces, size, damage):
+    """However it is cut, and whatever looks like the beginning of an item: the same glances, items, and refusals."""
+    (indent, separators), (place, more) = spaces, damage
+    text = around % json.dumps(items, indent=indent, separators=separators)
+    body = (text[:place] + more + text[place:]).encode()
+    assert in_parts(body, size) == in_parts(body, None)
+
+
+def test_a_bare_list_in_parts(monkeypatch):
+    """The whole of the page is the list: its items are found by place, in whatever order they are asked for."""
+    forget()
+    without(monkeypatch)
+    monkeypatch.setattr(pages, "PART", 40)
+    items = [{"id": str(index), "x": [{"id": "0"}]} for index in range(10)]
+    page = read(json.dumps(items).encode(), list[Listless], None)
+    assert [each.id for each in page.seen] == [each["id"] for each in items]
+    assert [json_of(page.item(index)) for index in (9, 0, 4, 4)] == [items[index] for index in (9, 0, 4, 4)]
+    forget()
+
+
+def test_few_objects_at_once(monkeypatch):
+    """A page is not searched for cycles time and again while it is read: of its objects only glances are kept."""
+    forget()
+    without(monkeypatch)
+    body = body_of(*[{"id": index, "x": [{"y": "z" * 90}] * 9} for index in range(600)])
+    searches = []
+    gc.collect()
+    gc.callbacks.append(lambda phase, _: searches.append(phase))
+    try:
+        page = read(body)
+    finally:
+        gc.callbacks.pop()
+    assert len(page.seen.items) == 600
+    assert len(searches) <= 2 * 2  # read as a whole, nine: it has 6,000
+    forget()
 
 
 # The runs of a page

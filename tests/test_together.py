@@ -379,6 +379,8 @@ def test_runs_of_others_are_refused(case):
         client.as_completed(plain(other, case.runs(other, 5)))
     with pytest.raises(InvalidRequest, match="has no id"):
         client.as_completed(plain(client, [client.attach(RunRef(client.name, client.backend, FLOW))]))
+    with pytest.raises(InvalidRequest, match=r"one of the runs is of type str: attach\(ref\) gives"):
+        client.as_completed(["flowrunner:1:a:b:c:5"])
     assert case.vendor.requests == []
 
 
@@ -582,6 +584,20 @@ def test_nothing_to_do(case):
     assert list(client.map(FLOW, [])) == []
     with pytest.raises(InvalidRequest, match="max_in_flight must be 1 or more, not 0"):
         client.map(FLOW, sets(1), max_in_flight=0)
+    for single in ({"n": "1"}, "n=1"):
+        with pytest.raises(InvalidRequest, match=r"a mapping for each run.*cannot be of type (dict|str)"):
+            client.map(FLOW, single)
+    with pytest.raises(InvalidRequest, match=r"options are SubmitOptions.*cannot be of type dict"):
+        client.map(FLOW, sets(1), options={"tag": "x"})
+
+
+def test_a_set_that_is_none_is_an_item(case):
+    """One of the wrong type is refused as the others are, and does not show what it holds."""
+    submitting(case, lambda _: 5)
+    bad, good = sorted(case.client().map(FLOW, ["secret=x", {"n": "1"}]), key=lambda item: item.index)
+    assert (type(bad.error), good.error, bad.run) == (InvalidRequest, None, None)
+    assert "map names to values" in str(bad.error)
+    assert "secret" not in str(bad.error)
 
 
 def test_whoever_stops_taking_items_stops_starting_runs(case, mode):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import TracebackType
 
-    from flowrunner.backend import Backend, Capability, RunQuery
+    from flowrunner.backend import Backend, Capability, RunQuery, Submission
     from flowrunner.clock import Clock
     from flowrunner.config import Connection
     from flowrunner.enums import CancelOutcome, RunState
@@ -97,6 +97,9 @@ class _ClientBase:
     def capabilities(self) -> frozenset[Capability]:
         """What this connection can do."""
         return self._backend.capabilities
+
+    def _submission(self, *what: Any) -> Submission:
+        return self._locally(lambda: self._operations.submitting.submission(*what))
 
     def _locally(self, function: Callable[[], T], ref: RunRef | None = None) -> T:
         try:
@@ -171,7 +174,7 @@ class Client(_ClientBase):
             InvalidParameters: the parameters do not fit, see `.problems`.
             UnsupportedOperation: the backend cannot do something asked for.
         """
-        submission = self._operations.submitting.submission(flow, parameters, payload, options, key)
+        submission = self._submission(flow, parameters, payload, options, key)
         return Run(self, self._perform(self._operations.submitting.submit(submission)))
 
     def run(
@@ -199,7 +202,7 @@ class Client(_ClientBase):
             options: as for `submit`.
             key: as for `submit`.
         """
-        submission = self._operations.submitting.submission(flow, parameters, payload, options, key)
+        submission = self._submission(flow, parameters, payload, options, key)
         operation = self._operations.submitting.run(
             submission, timeout, server_wait=server_wait, raise_on_failure=raise_on_failure
         )
@@ -334,8 +337,8 @@ class Client(_ClientBase):
         """Run a flow for each set of parameters, so many at a time, and give what became of each as it ends.
 
         Nothing is raised for an item and none is lost: what went wrong is in its `error`. How a run ended is in
-        `run.status`. A set is taken from the iterable when there is room for its run. Whoever stops taking items stops
-        starting runs; those that were started go on.
+        `run.status`. A set is taken from the iterable when there is room for its run. Nothing is started before the
+        first item is taken, and whoever stops taking items stops starting runs; those that were started go on.
 
         Args:
             flow: what to run.
@@ -346,9 +349,9 @@ class Client(_ClientBase):
                 key was submitted before gets the run that it has.
 
         Raises:
-            InvalidRequest: `max_in_flight` is less than 1.
+            InvalidRequest: `max_in_flight` is less than 1, `options` are none, or `parameter_sets` is a single mapping.
         """
-        mapped = self._locally(lambda: self._operations.mapped(flow, max_in_flight, options, key))
+        mapped = self._locally(lambda: self._operations.mapped(flow, parameter_sets, max_in_flight, options, key))
 
         def items() -> Iterator[MapItem]:
             with closing(mapped):
@@ -599,6 +602,9 @@ class _Given:
         self.records: dict[RunRecord, Any] = {}
         self._more: dict[RunRecord, list[Any]] = {}
         for run in runs:
+            if not isinstance(run, _RunBase):
+                kind = type(run).__name__
+                raise InvalidRequest(f"one of the runs is of type {kind}: attach(ref) gives the run of a reference")
             if run._client is not client:  # noqa: SLF001 - a run is part of its client
                 raise InvalidRequest(f"{run.ref} belongs to another client: have each client wait for its own")
             record = run._record  # noqa: SLF001 - as above
@@ -650,7 +656,7 @@ class AsyncClient(_ClientBase):
         key: str | None = None,
     ) -> AsyncRun:
         """As `Client.submit`."""
-        submission = self._operations.submitting.submission(flow, parameters, payload, options, key)
+        submission = self._submission(flow, parameters, payload, options, key)
         return AsyncRun(self, await self._perform(self._operations.submitting.submit(submission)))
 
     async def run(
@@ -666,7 +672,7 @@ class AsyncClient(_ClientBase):
         key: str | None = None,
     ) -> RunResult:
         """As `Client.run`."""
-        submission = self._operations.submitting.submission(flow, parameters, payload, options, key)
+        submission = self._submission(flow, parameters, payload, options, key)
         operation = self._operations.submitting.run(
             submission, timeout, server_wait=server_wait, raise_on_failure=raise_on_failure
         )
@@ -761,7 +767,7 @@ class AsyncClient(_ClientBase):
         Up to `max_connections` submissions are under way at once. One that is under way when nobody takes items any
         more comes to its end all the same.
         """
-        mapped = self._locally(lambda: self._operations.mapped(flow, max_in_flight, options, key))
+        mapped = self._locally(lambda: self._operations.mapped(flow, parameter_sets, max_in_flight, options, key))
 
         async def items() -> AsyncIterator[MapItem]:
             from flowrunner.async_mapping import AsyncMapping

@@ -79,6 +79,7 @@ class Operations:
     def mapped(
         self,
         flow: str,
+        sets: object,
         max_in_flight: int,
         options: SubmitOptions | None,
         key: Callable[[int, Mapping[str, Any] | None], str] | None,
@@ -86,5 +87,6 @@ class Operations:
         """One flow to run for many sets of parameters."""
         together = Together(self.following, self.following.deadline(None), most=max_in_flight)
         return Mapped(
-            self.submitting, self.runs, together, flow=flow, max_in_flight=max_in_flight, options=options, key=key
-        )
+            self.submitting, self.runs, together,
+            flow=flow, sets=sets, max_in_flight=max_in_flight, options=options, key=key,
+        )  # fmt: skip

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from flowrunner.errors import FlowrunnerError, InvalidRequest, SubmissionUncertain
+from flowrunner.operations.submitting import check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from flowrunner.models import SubmitOptions
     from flowrunner.operations.records import RunRecord, Runs
@@ -45,6 +47,7 @@ class Mapped:
         runs: what is known of them.
         together: follows them; without others.
         flow: what is run.
+        sets: all that they are started with; each is given to `start`.
         max_in_flight: how many may live at once.
         options: how to run it.
         key: gives each set the key of its run; None for none.
@@ -57,12 +60,19 @@ class Mapped:
         together: Together,
         *,
         flow: str,
+        sets: object,
         max_in_flight: int,
         options: SubmitOptions | None,
         key: Callable[[int, Mapping[str, Any] | None], str] | None,
     ) -> None:
         if max_in_flight < 1:
             raise InvalidRequest(f"max_in_flight must be 1 or more, not {max_in_flight}")
+        if isinstance(sets, Mapping | str):
+            kind = type(sets).__name__
+            raise InvalidRequest(
+                f"parameter_sets has a mapping for each run, as [{{...}}]; it cannot be of type {kind}"
+            )
+        check_options(options)
         self._submitting = submitting
         self._runs = runs
         self._together = together
@@ -82,8 +92,8 @@ class Mapped:
     def start(self, index: int, parameters: Mapping[str, Any] | None) -> Operation[Ended | None]:
         """Start a run; what became of it, if it was not started."""
         key = None if self._key is None else self._key(index, parameters)
-        submission = self._submitting.submission(self._flow, parameters, None, self._options, key)
         try:
+            submission = self._submitting.submission(self._flow, parameters, None, self._options, key)
             record = yield from self._submitting.submit(submission)
         except SubmissionUncertain as error:
             handle = None if error.handle is None else self._runs.attach(error.handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
@@ -25,7 +26,6 @@ from flowrunner.operations.steps import ask
 from flowrunner.parameters import problems
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import timedelta
 
     from flowrunner.backend import Accepted
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from flowrunner.operations.steps import Operation
     from flowrunner.plans import Plan
 
-__all__ = ["Submitting"]
+__all__ = ["Submitting", "check_options"]
 
 DESCRIPTION_FRESH: Final = 300.0
 """Seconds for which a flow's description is good: workspaces are published again now and then."""
@@ -53,6 +53,19 @@ class _Description:
 
     spec: FlowSpec | None
     until: float
+
+
+def check_options(options: Any) -> None:
+    """Raise InvalidRequest where these are no options."""
+    if not isinstance(options, SubmitOptions | None):
+        raise InvalidRequest(f"options are SubmitOptions(...), they cannot be of type {type(options).__name__}")
+
+
+def _given(parameters: Any) -> dict[str, Any]:
+    if not isinstance(parameters, Mapping | None):
+        kind = type(parameters).__name__  # what it holds may be secret
+        raise InvalidRequest(f'parameters map names to values, as {{"NAME": "VALUE"}}; they cannot be of type {kind}')
+    return {name: value for name, value in (parameters or {}).items() if value is not None}
 
 
 class Submitting:
@@ -101,10 +114,11 @@ class Submitting:
         options: SubmitOptions | None,
         key: str | None,
     ) -> Submission:
-        """What is to be run."""
+        """What is to be run; raises InvalidRequest where something is of a wrong type."""
+        check_options(options)
         return Submission(
             flow=str(flow),  # an enum's member is its text
-            parameters={name: value for name, value in (parameters or {}).items() if value is not None},
+            parameters=_given(parameters),
             payload=payload,
             options=options or SubmitOptions(),
             key=key,
