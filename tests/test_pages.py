@@ -299,6 +299,42 @@ def test_a_bare_list_in_parts(monkeypatch):
     forget()
 
 
+@define
+class Unlisted:
+    """A page whose list may be missing."""
+
+    items: list[Seen] | None = None
+
+
+@define
+class Bare:
+    """A page of which the list is not asked for."""
+
+    total: int | None = None
+
+
+@pytest.mark.parametrize("form", [Unlisted, Bare])
+def test_a_form_without_a_plain_list(form):
+    """It is read as a whole: whatever the form makes of the items is what is seen."""
+    forget()
+    with pytest.MonkeyPatch.context() as patch:
+        without(patch)
+        page = read(body_of({"id": 1}, {"id": "x"}, total=5), form)
+    assert page.seen == (Unlisted() if form is Unlisted else Bare(5))
+    assert json_of(page.item(1)) == {"id": "x"}
+    forget()
+
+
+def test_a_long_name_is_not_looked_for(monkeypatch):
+    """What a server makes up does not become a pattern without end: such a page is read as a whole."""
+    forget()
+    without(monkeypatch)
+    monkeypatch.setattr(pages, "_Parts", None)
+    page = read(body_of({"x" * 61: 1, "id": 1}))
+    assert page.seen.items == [Seen(1)]
+    forget()
+
+
 def test_few_objects_at_once(monkeypatch):
     """A page is not searched for cycles time and again while it is read: of its objects only glances are kept."""
     forget()

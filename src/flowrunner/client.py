@@ -602,7 +602,7 @@ class _Given:
         self.records: dict[RunRecord, Any] = {}
         self._more: dict[RunRecord, list[Any]] = {}
         for run in runs:
-            if not isinstance(run, _RunBase):
+            if not hasattr(run, "_client"):
                 kind = type(run).__name__
                 raise InvalidRequest(f"one of the runs is of type {kind}: attach(ref) gives the run of a reference")
             if run._client is not client:  # noqa: SLF001 - a run is part of its client

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_origin, overload
 
 from attrs import field, fields_dict, frozen, resolve_types
 
@@ -152,11 +152,11 @@ def _in_parts(body: bytes, form: Any, key: str | None) -> Glimpsed[Any] | None:
     """
     try:
         text = body.decode("utf-8-sig")
-        begin = _beginning(key)(text)
-        if begin is None:
+        begin, listed = _beginning(key)(text), _list_in(form, key)
+        if begin is None or listed is None:
             return None
         parts = _Parts(text, begin.end(), begin["name"])
-        glances = [glance for items in parts for glance in structure(items, _list_in(form, key))]
+        glances = [glance for items in parts for glance in structure(items, listed)]
         seen = structure(_around(text[: begin.start("list")], text[parts.end :], key), form)
     except (ValueError, RecursionError):
         return None
@@ -166,15 +166,16 @@ def _in_parts(body: bytes, form: Any, key: str | None) -> Glimpsed[Any] | None:
 
 @cache
 def _beginning(key: str | None) -> Callable[[str], re.Match[str] | None]:
-    """Finds where the items of such a list begin, and the name that the first item begins with."""
+    """Finds where the items of such a list begin, and the name that the first begins with, if that is a short one."""
     before = "" if key is None else f'"{re.escape(key)}"{_SPACE}:{_SPACE}'
-    return re.compile(rf'{before}(?P<list>\[){_SPACE}(?=\{{{_SPACE}(?P<name>"[^"\\]*"){_SPACE}:)').search
+    return re.compile(rf'{before}(?P<list>\[){_SPACE}(?=\{{{_SPACE}(?P<name>"[^"\\]{{0,60}}"){_SPACE}:)').search
 
 
 @cache
 def _list_in(form: Any, key: str | None) -> Any:
-    """The form of the list of glances."""
-    return form if key is None else fields_dict(resolve_types(form))[key].type
+    """The form of the list of glances; None where that is no plain list."""
+    declared = form if key is None else getattr(fields_dict(resolve_types(form)).get(key), "type", None)
+    return declared if get_origin(declared) is list else None
 
 
 def _around(before: str, after: str, key: str | None) -> Any:
@@ -243,12 +244,14 @@ class _Parts:
     def item(self, index: int) -> bytes:
         """An item, by its place, written again; without what is nested too deep for that."""
         part = bisect_right(self._firsts, index) - 1
+        last, items = self._last
         try:
-            if part != self._last[0]:
-                self._last = part, _DECODER.decode(f"[{self._text[self._parts[part]]}]")
+            if part != last:
+                items = _DECODER.decode(f"[{self._text[self._parts[part]]}]")
         except RecursionError:
             return b""  # it was read when the stack had more room
-        return _written(self._last[1][index - self._firsts[part]])
+        self._last = part, items
+        return _written(items[index - self._firsts[part]])
 
 
 # With msgspec
