@@ -1,11 +1,11 @@
 """Pages of many runs, of which each is read only as far as it takes to see whether there is news of it.
 
-A page has a thousand runs, a run twenty fields or more, and three of them tell whether it stands as it stood. So a page
-is read as a whole into *glances*, attrs classes of the few fields that are compared; and a run that is asked for as if
-it had been answered alone. The strictness is that of `flowrunner.convert`.
+A page has a thousand runs, a run twenty fields or more, and three of them tell whether it stands as it stood. So all of
+a page is read into *glances*, attrs classes of the few fields that are compared; and a run that is asked for as if it
+had been answered alone. The strictness is that of `flowrunner.convert`.
 
-With msgspec installed (the extra `fast`), it reads the glances, in a fourth of the time or so. It never decides that an
-answer makes no sense: what it refuses is read again without it.
+With msgspec installed (the extra `fast`), it reads the glances, in a fourth of the time or so; without it, Python does,
+part by part. Neither decides that an answer makes no sense: what they refuse is read once more, as a whole.
 """
 
 from __future__ import annotations
