@@ -279,6 +279,15 @@ def test_an_artifact_stays_in_its_folder(tmp_path, cls, fetch, name, file):
     assert tmp_path / file == download(cls(name=name, location="/a", fetch=fetch), tmp_path)
 
 
+@pytest.mark.parametrize(("cls", "fetch"), [(Artifact, keep), (AsyncArtifact, akeep)])
+def test_what_is_written_as_a_folder(tmp_path, cls, fetch):
+    """It takes the artifact if it is one; if there is none, no file takes its name."""
+    artifact = cls(name="a", location="/a", fetch=fetch)
+    assert tmp_path / "a" == download(artifact, f"{tmp_path}/")
+    with pytest.raises(FileNotFoundError, match="there is no such folder to write to"):
+        download(artifact, f"{tmp_path}/missing/")
+
+
 @given(st.text())
 def test_no_name_leaves_the_folder(name):
     """Whatever a vendor calls a file, it becomes one name in that folder."""

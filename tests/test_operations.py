@@ -499,6 +499,9 @@ def test_files_come_and_go(case, tmp_path):
     client.download(str(remote), str(tmp_path / "d.csv"), progress=lambda *step: told.append(step))
     assert (tmp_path / "c.csv").read_bytes() == (tmp_path / "d.csv").read_bytes() == b"abc"
     assert told[-1] == (3, 3)
+    with pytest.raises(FileNotFoundError, match="there is no such folder to write to"):
+        client.download(remote, f"{tmp_path}/missing/")
+    assert not (tmp_path / "missing").exists()
     client.remove(remote)
     client.remove(remote)
     assert [request.url.params["path"] for request in case.vendor.asked("DELETE", ITEM)] == [
@@ -972,6 +975,13 @@ def test_a_run_that_is_forgotten(case):
     assert 10 <= case.clock.monotonic() < 20
     assert RunState.LOST is run.wait(raise_on_failure=False).status.state
     assert case.vendor.asked("GET", "/jobs/1/result") == []
+
+
+def test_a_wait_that_ends_while_the_run_is_denied(case):
+    """Nobody is told that a run goes on which the vendor says it does not have."""
+    run = case.run(job("running"), GONE)
+    with pytest.raises(WaitTimeout, match="it was running when it was seen last, and now the vendor says"):
+        run.wait(timeout=5)
 
 
 def test_a_run_that_reappears(case):

@@ -133,6 +133,20 @@ def test_each_failure_doubles_the_pause():
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
 
 
+def test_a_pause_ends_when_the_budget_is_used_up():
+    """Whoever waits hears of it then, not a long pause later; and no sooner than after `poll_min`."""
+    contact, moments, now = Contact(10.0), [], 100.0
+    for _ in range(8):
+        moments.append(now - 100.0)
+        contact.failed(now)
+        now += contact.pause(SETTINGS, None)
+    assert moments == [0.0, 0.5, 1.5, 3.5, 7.5, 10.0, 26.0, 56.0]
+    late = Contact(10.0)
+    late.failed(0.0)
+    late.failed(9.9)
+    assert late.pause(SETTINGS, None) == 0.5
+
+
 def test_no_number_of_failures_is_too_many():
     """A budget of days makes no overflow."""
     contact = Contact(1e9)

@@ -379,7 +379,7 @@ def test_runs_of_others_are_refused(case):
         client.as_completed(plain(other, case.runs(other, 5)))
     with pytest.raises(InvalidRequest, match="has no id"):
         client.as_completed(plain(client, [client.attach(RunRef(client.name, client.backend, FLOW))]))
-    with pytest.raises(InvalidRequest, match=r"one of the runs is of type str: attach\(ref\) gives"):
+    with pytest.raises(InvalidRequest, match="one of the runs is of type str: give what submit returned, or"):
         client.as_completed(["flowrunner:1:a:b:c:5"])
     assert case.vendor.requests == []
 
@@ -584,6 +584,10 @@ def test_nothing_to_do(case):
     assert list(client.map(FLOW, [])) == []
     with pytest.raises(InvalidRequest, match="max_in_flight must be 1 or more, not 0"):
         client.map(FLOW, sets(1), max_in_flight=0)
+    with pytest.raises(InvalidRequest, match="max_in_flight must be 1 or more, not '8'"):
+        client.map(FLOW, sets(1), max_in_flight="8")
+    with pytest.raises(InvalidRequest, match="key is a function"):
+        client.map(FLOW, sets(1), key="k")
     for single in ({"n": "1"}, "n=1"):
         with pytest.raises(InvalidRequest, match=r"a mapping for each run.*cannot be of type (dict|str)"):
             client.map(FLOW, single)

@@ -285,10 +285,10 @@ class Client(_ClientBase):
         Args:
             file: what `upload` returned, or a reference in the vendor's spelling; one that ends in `/` names a folder,
                 which comes as a zip.
-            to: the file here, or a folder that takes it under its own name.
+            to: the file here, or a folder that takes it under its own name. A file that is there is replaced.
             progress: called with the bytes that came, and those there are in all, where that is known.
         """
-        return self._perform(self._operations.files.download(str(file), Path(to), progress))
+        return self._perform(self._operations.files.download(str(file), to, progress))
 
     def remove(self, file: RemoteFile) -> None:
         """Remove a file from the vendor that `upload`, or a submission, brought there. It may be gone already."""
@@ -604,7 +604,8 @@ class _Given:
         for run in runs:
             if not hasattr(run, "_client"):
                 kind = type(run).__name__
-                raise InvalidRequest(f"one of the runs is of type {kind}: attach(ref) gives the run of a reference")
+                text = "give what submit returned, or attach(ref), where ref is what str(run.ref) gave"
+                raise InvalidRequest(f"one of the runs is of type {kind}: {text}")
             if run._client is not client:  # noqa: SLF001 - a run is part of its client
                 raise InvalidRequest(f"{run.ref} belongs to another client: have each client wait for its own")
             record = run._record  # noqa: SLF001 - as above
@@ -720,7 +721,7 @@ class AsyncClient(_ClientBase):
         progress: Progress | None = None,
     ) -> Path:
         """As `Client.download`."""
-        return await self._perform(self._operations.files.download(str(file), Path(to), progress))
+        return await self._perform(self._operations.files.download(str(file), to, progress))
 
     async def remove(self, file: RemoteFile) -> None:
         """As `Client.remove`."""

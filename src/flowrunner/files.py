@@ -26,7 +26,7 @@ class Partial:
     def __enter__(self) -> Self:
         try:
             self._file = self._part.open("xb")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             folder = str(self._final.parent)
             raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", folder) from None
         return self

@@ -40,6 +40,7 @@ __all__ = [
     "RunResult",
     "RunStatus",
     "SubmitOptions",
+    "destination",
     "file_name",
     "seconds",
 ]
@@ -233,10 +234,7 @@ class _Handle(ArtifactSource):
 
     def _target(self, to: str | os.PathLike[str]) -> Path:
         """The file it goes to; this looks at the disk."""
-        from pathlib import Path
-
-        path = Path(to)
-        return path / file_name(self.name) if path.is_dir() else path
+        return destination(to, file_name(self.name))
 
     def _start(self, path: Path, progress: Progress | None) -> Any:
         if self._fetch is None:
@@ -244,6 +242,24 @@ class _Handle(ArtifactSource):
                 f"artifact {self.name!r} left its client behind: attach the run again and download from there"
             )
         return self._fetch(self, path, progress)
+
+
+def destination(to: str | os.PathLike[str], name: str) -> Path:
+    """The file that something of this name is written to: `to`, or one in it where that is a folder.
+
+    Raises:
+        FileNotFoundError: `to` ends as a folder does, and there is none.
+    """
+    import errno
+    import os
+    from pathlib import Path
+
+    path = Path(to)
+    if path.is_dir():
+        return path / name
+    if os.fspath(to).endswith(("/", os.sep)):
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", str(path))
+    return path
 
 
 def file_name(name: str) -> str:
@@ -290,7 +306,8 @@ class Artifact(_Handle):
         """Stream the content to a file, which appears under its name only when it is whole.
 
         Args:
-            to: the file, or a folder that takes the artifact under its own name.
+            to: the file, or a folder that takes the artifact under its own name. A file that is there is replaced:
+                where runs give their artifacts the same name, each wants a folder of its own.
             progress: called with the bytes that came, and those there are in all, where that is known.
 
         Returns:
@@ -298,7 +315,7 @@ class Artifact(_Handle):
 
         Raises:
             TransportError: the way there failed; nothing is left behind.
-            OSError: the file cannot be written; nothing is left behind.
+            OSError: the file cannot be written, or `to` ends in `/` and is no folder; nothing is left behind.
             ClientClosed: the artifact was unpickled, or its client is closed.
         """
         path: Path = self._start(self._target(to), progress)

@@ -66,6 +66,7 @@ class Contact:
     def __init__(self, budget: float) -> None:
         self._budget = budget
         self._since = 0.0
+        self._last = 0.0
         self.failures = 0
 
     def succeeded(self) -> bool:
@@ -77,6 +78,7 @@ class Contact:
         """Note a failed look, in monotonic seconds; whether the budget is used up."""
         if not self.failures:
             self._since = now
+        self._last = now
         self.failures += 1
         return self.is_lost(now, self._since)
 
@@ -85,9 +87,16 @@ class Contact:
         return now - max(self._since, joined) >= self._budget
 
     def pause(self, settings: Settings, retry_after: float | None) -> float:
-        """Seconds until the next try: longer with each failure, and never sooner than the vendor wants."""
+        """Seconds until the next try: longer with each failure, and never sooner than the vendor wants.
+
+        One is when the budget is used up, so that nobody hears of that later because of a pause.
+        """
         backoff = settings.poll_min * 2.0 ** min(self.failures - 1, 16)
-        return max(min(backoff, settings.poll_max), retry_after or 0.0)
+        pause = min(backoff, settings.poll_max)
+        left = self._since + self._budget - self._last
+        if left > 0:
+            pause = min(pause, max(left, settings.poll_min))
+        return max(pause, retry_after or 0.0)
 
 
 class Trust:

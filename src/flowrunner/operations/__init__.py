@@ -15,7 +15,7 @@ from flowrunner.operations.files import Files
 from flowrunner.operations.following import Following
 from flowrunner.operations.ledger import Ledger
 from flowrunner.operations.listing import Listing
-from flowrunner.operations.mapping import Mapped
+from flowrunner.operations.mapping import Mapped, check_mapping
 from flowrunner.operations.reconciling import Reconciling
 from flowrunner.operations.records import Runs
 from flowrunner.operations.results import Results
@@ -85,8 +85,8 @@ class Operations:
         key: Callable[[int, Mapping[str, Any] | None], str] | None,
     ) -> Mapped:
         """One flow to run for many sets of parameters."""
+        check_mapping(sets, max_in_flight, options, key)
         together = Together(self.following, self.following.deadline(None), most=max_in_flight)
         return Mapped(
-            self.submitting, self.runs, together,
-            flow=flow, sets=sets, max_in_flight=max_in_flight, options=options, key=key,
-        )  # fmt: skip
+            self.submitting, self.runs, together, flow=flow, max_in_flight=max_in_flight, options=options, key=key
+        )

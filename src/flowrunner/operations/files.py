@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner.backend import Capability, Upload
 from flowrunner.errors import FlowrunnerError, InvalidRequest
+from flowrunner.models import destination
 from flowrunner.operations.steps import ask
 from flowrunner.plans import FileBody, call
 
@@ -83,12 +84,12 @@ class Files:
         self._context.require(Capability.UPLOAD)
         yield from ask(self._context.backend.remove(file))
 
-    def download(self, reference: str, to: Path, progress: Progress | None) -> Operation[Path]:
+    def download(self, reference: str, to: str | PathLike[str], progress: Progress | None) -> Operation[Path]:
         """Stream a file, or a folder as a zip, from the vendor."""
         yield from self._context.prepared()
         self._context.require(Capability.UPLOAD)
         name = reference.rstrip("/").rpartition("/")[2]
-        place = yield from ask(_place(to, f"{name}.zip" if reference.endswith("/") else name))
+        place = yield from ask(call(lambda: destination(to, f"{name}.zip" if reference.endswith("/") else name)))
         yield from ask(self._context.backend.download_file(reference, place, _rising(progress)))
         return place
 
@@ -117,11 +118,6 @@ def _rising(progress: Progress | None) -> Progress | None:
             progress(done, total)
 
     return tell
-
-
-def _place(to: Path, name: str) -> Plan[Path]:
-    """The file here that a download goes to: the one that was named, or one in the folder that was."""
-    return (yield from call(lambda: to / name if to.is_dir() else to))
 
 
 def _checked(names: Mapping[Path, str]) -> Plan[dict[Path, int]]:

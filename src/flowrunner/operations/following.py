@@ -218,7 +218,10 @@ def check(wait: Wait) -> None:
 
 def _wait_timeout(record: RunRecord, deadline: Deadline, error: BaseException | None) -> WaitTimeout:
     status = record.status
-    if error is None:
+    if record.is_denied:
+        seen = f"it was {status.state} when it was seen last"
+        stands = f"as far as is known: {seen}, and now the vendor says that there is none, wait again to be sure"
+    elif error is None:
         reason = f" ({status.message})" if status.state is RunState.WAITING and status.message else ""
         stands = f"and is {status.state}{reason}: it goes on, wait again"
     else:  # the last look has failed: what has become of the run since is not known

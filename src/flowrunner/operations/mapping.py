@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowrunner.operations.submitting import Submitting
     from flowrunner.operations.together import Together
 
-__all__ = ["Ended", "Mapped"]
+__all__ = ["Ended", "Mapped", "check_mapping"]
 
 
 @frozen
@@ -39,6 +39,18 @@ class Ended:
     error: Exception | None = None
 
 
+def check_mapping(sets: object, max_in_flight: object, options: object, key: object) -> None:
+    """Raise InvalidRequest where something of what `map` was given is not what it should be."""
+    if type(max_in_flight) is not int or max_in_flight < 1:
+        raise InvalidRequest(f"max_in_flight must be 1 or more, not {max_in_flight!r}")
+    if isinstance(sets, Mapping | str):
+        kind = type(sets).__name__
+        raise InvalidRequest(f"parameter_sets has a mapping for each run, as [{{...}}]; it cannot be of type {kind}")
+    if key is not None and not callable(key):
+        raise InvalidRequest("key is a function of the place of a set and the set, which gives a key for each run")
+    check_options(options)
+
+
 class Mapped:
     """Starts runs of a flow, and gives what became of them as they come to their ends.
 
@@ -47,7 +59,6 @@ class Mapped:
         runs: what is known of them.
         together: follows them; without others.
         flow: what is run.
-        sets: all that they are started with; each is given to `start`.
         max_in_flight: how many may live at once.
         options: how to run it.
         key: gives each set the key of its run; None for none.
@@ -60,19 +71,10 @@ class Mapped:
         together: Together,
         *,
         flow: str,
-        sets: object,
         max_in_flight: int,
         options: SubmitOptions | None,
         key: Callable[[int, Mapping[str, Any] | None], str] | None,
     ) -> None:
-        if max_in_flight < 1:
-            raise InvalidRequest(f"max_in_flight must be 1 or more, not {max_in_flight}")
-        if isinstance(sets, Mapping | str):
-            kind = type(sets).__name__
-            raise InvalidRequest(
-                f"parameter_sets has a mapping for each run, as [{{...}}]; it cannot be of type {kind}"
-            )
-        check_options(options)
         self._submitting = submitting
         self._runs = runs
         self._together = together

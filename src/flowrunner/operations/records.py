@@ -133,6 +133,11 @@ class RunRecord:
         return self._track.seen or self._track.submitted_at is not None
 
     @property
+    def is_denied(self) -> bool:
+        """Whether the vendor says that it has no such run, which may pass."""
+        return self._track.absent_since is not None
+
+    @property
     def history(self) -> tuple[RunStatus, ...]:
         """What was known, without payloads, oldest first."""
         return tuple(status.without_raw() for status in self._history)
