@@ -141,6 +141,11 @@ def test_a_pause_ends_when_the_budget_is_used_up():
         contact.failed(now)
         now += contact.pause(SETTINGS, None)
     assert moments == [0.0, 0.5, 1.5, 3.5, 7.5, 10.0, 26.0, 56.0]
+    contact = Contact(43.21918888116491)  # added to the moment below, it is rounded: `poll_min` more, and no long pause
+    contact.failed(367385.45498958766)
+    while not contact.failed(now := contact._last + contact.pause(SETTINGS, None)):
+        pass
+    assert now - 367385.45498958766 < 43.8
     late = Contact(10.0)
     late.failed(0.0)
     late.failed(9.9)

@@ -89,11 +89,11 @@ class Contact:
     def pause(self, settings: Settings, retry_after: float | None) -> float:
         """Seconds until the next try: longer with each failure, and never sooner than the vendor wants.
 
-        One is when the budget is used up, so that nobody hears of that later because of a pause.
+        One is when the budget is used up, so that whoever has waited since the first failure hears of it then.
         """
         backoff = settings.poll_min * 2.0 ** min(self.failures - 1, 16)
         pause = min(backoff, settings.poll_max)
-        left = self._since + self._budget - self._last
+        left = self._budget - (self._last - self._since)  # as in `is_lost`: a sum would be rounded otherwise
         if left > 0:
             pause = min(pause, max(left, settings.poll_min))
         return max(pause, retry_after or 0.0)
